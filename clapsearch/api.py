@@ -1,0 +1,282 @@
+"""The Python door: open a library, index folders, ask questions.
+
+::
+
+    import clapsearch
+
+    with clapsearch.open("sounds.sqlite3", checkpoint="mini") as session:
+        session.index(["Sounds"])
+        for hit in session.search("rain on a tin roof"):
+            print(hit.score, hit.path, hit.start_s)
+"""
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from clapsearch.errors import LibraryMissingError
+from clapsearch.settings import Settings, resolve
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from clapsearch.embedder import Checkpoint, Embedder
+    from clapsearch.search import Hit
+    from clapsearch.store import Counts, Failure, Library
+    from clapsearch.vocabulary import Description
+    from indexer.report import Progress, Report
+
+AnyPath = str | os.PathLike[str]
+
+
+@dataclass(frozen=True)
+class RootStatus:
+    """One root: its path as bytes, whether its folder is there now, and its sounds."""
+
+    path: bytes
+    is_there: bool
+    counts: "Counts"
+
+
+@dataclass(frozen=True)
+class Status:
+    """The state of a library; sizes in bytes."""
+
+    library: Path
+    checkpoint: "Checkpoint | None"
+    roots: tuple[RootStatus, ...]
+    counts: "Counts"
+    failures: "tuple[Failure, ...]"
+    library_bytes: int
+    snapshot_bytes: int
+
+
+def open(  # noqa: A001 (clapsearch.open mirrors gzip.open)
+    library: AnyPath | None = None, *, checkpoint: str | None = None, device: str = "auto", offline: bool = False
+) -> "Session":
+    """Open a library; the first `Session.index` makes it if it is not there.
+
+    Parameters
+    ----------
+    library : path-like, optional
+        The library file; by default CLAPSEARCH_LIBRARY, else the one in the user's data folder.
+    checkpoint : str, optional
+        Hub id (``ID`` or ``ID@REVISION``), folder, or ``mini``; chooses only for a new library.
+    device : str
+        ``auto``, ``cuda``, ``mps`` or ``cpu``.
+    offline : bool
+        Never ask the hub.
+
+    Returns
+    -------
+    Session
+        A context manager.
+    """
+    path = Path(library) if library is not None else None
+    return Session(resolve(library=path, checkpoint=checkpoint, device=device, offline=offline))
+
+
+class Session:
+    """A library and the model that belongs to it; both open when they are first needed.
+
+    Parameters
+    ----------
+    settings : Settings
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._library: Library | None = None
+        self._embedder: Embedder | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the library; the session opens it again when asked."""
+        if self._library is not None:
+            self._library.close()
+            self._library = None
+
+    def index(
+        self,
+        folders: Sequence[AnyPath] = (),
+        *,
+        exclude: Sequence[str] | None = None,
+        full: bool = False,
+        retry_failed: bool = False,
+        workers: int | None = None,
+        batch_size: int | None = None,
+        on_progress: "Callable[[Progress], None]" = lambda progress: None,
+        should_stop: Callable[[], bool] = lambda: False,
+    ) -> "Report":
+        """Bring the library up to date with folders, or with all known ones.
+
+        Parameters
+        ----------
+        folders : sequence of path-like
+            Added as roots if they are new; without any, all roots are walked.
+        exclude : sequence of str, optional
+            Globs that the named roots leave out from now on.
+        full : bool
+            Embed everything again; with another checkpoint, change over to it.
+        retry_failed : bool
+            Look again at files that failed, though they did not change.
+        workers : int, optional
+            Decode processes; by default half the cores, at least 2.
+        batch_size : int, optional
+            Windows in one forward pass; by default 1 on a CPU, 64 elsewhere.
+        on_progress, should_stop : callable
+            See `indexer.pipeline.index`.
+
+        Returns
+        -------
+        Report
+
+        Raises
+        ------
+        ClapsearchError
+            One line that says what to do; see `clapsearch.errors`.
+        """
+        from clapsearch.choice import embedder_for_index
+        from indexer.pipeline import Options, index
+        from indexer.plan import check_folders
+
+        paths = [Path(folder).expanduser() for folder in folders]
+        check_folders(paths)
+        embedder = embedder_for_index(self.settings, self._active(), full=full, batch_size=batch_size)
+        n_workers = workers or max(2, (os.cpu_count() or 2) // 2)
+        options = Options(exclude=exclude, full=full, retry_failed=retry_failed, n_workers=n_workers)
+        library = self._open(create=True)
+        report = index(library, embedder, paths, options, on_progress=on_progress, should_stop=should_stop)
+        self._embedder = None  # the library may have another checkpoint now
+        return report
+
+    def search(self, query: str, *, top_k: int = 10) -> "list[Hit]":
+        """Find sounds by words.
+
+        Returns
+        -------
+        list of Hit
+            Best first, at most `top_k` sounds.
+
+        Raises
+        ------
+        QueryError
+            If the query is empty.
+        LibraryMissingError
+            If nothing was indexed yet.
+        """
+        from clapsearch.query import check_top_k, embed, parse
+        from clapsearch.search import search
+
+        parsed = parse(query)
+        check_top_k(top_k)
+        library = self._open()
+        return search(library, embed(parsed, self._questioner()), top_k=top_k)
+
+    def similar(self, file: AnyPath, *, top_k: int = 10) -> "list[Hit]":
+        """Find sounds that sound like a file, which need not be indexed; it is not its own result.
+
+        Raises
+        ------
+        AudioError
+            If the file cannot be decoded.
+        LibraryMissingError
+            If nothing was indexed yet.
+        """
+        from clapsearch.query import check_top_k
+        from clapsearch.search import search
+
+        check_top_k(top_k)
+        library, path = self._open(), Path(file).expanduser().absolute()
+        return search(library, self._embed_file(path), top_k=top_k, exclude=path)
+
+    def describe(
+        self, file: AnyPath, *, labels: "AnyPath | Sequence[str] | None" = None, top_k: int = 10
+    ) -> "list[Description]":
+        """Rank texts by how well they describe a file; no library is needed.
+
+        Parameters
+        ----------
+        labels : path-like or sequence of str, optional
+            A file with one label a line, or the labels; by default the built-in vocabulary.
+
+        Raises
+        ------
+        AudioError
+            If the file cannot be decoded.
+        """
+        from clapsearch.query import check_top_k
+        from clapsearch.vocabulary import candidates, describe
+
+        check_top_k(top_k)
+        texts = candidates(labels)
+        sound = self._embed_file(Path(file).expanduser().absolute())
+        return describe(sound, self._questioner(), texts, top_k=top_k)
+
+    def status(self) -> Status:
+        """Report roots, counts, checkpoint, sizes and failures.
+
+        Raises
+        ------
+        LibraryMissingError
+            If there is no library.
+        """
+        library = self._open()
+        with library.reading() as reading:
+            roots = tuple(
+                RootStatus(root.path, os.path.isdir(root.path), reading.counts(root_id=root.id))
+                for root in reading.roots()
+            )
+            checkpoint, counts, failures = reading.checkpoint(), reading.counts(), tuple(reading.failures())
+        snapshot_bytes = sum(path.stat().st_size for path in library.snapshots.glob("*.faiss"))
+        library_bytes = library.path.stat().st_size
+        return Status(library.path, checkpoint, roots, counts, failures, library_bytes, snapshot_bytes)
+
+    def _open(self, *, create: bool = False) -> "Library":
+        from clapsearch.store import Library
+
+        if self._library is None:
+            self._library = Library.open(self.settings.library, create=create)
+        return self._library
+
+    def _active(self) -> "Checkpoint | None":
+        """Return the library's checkpoint; None where there is no library yet."""
+        try:
+            with self._open().reading() as reading:
+                return reading.checkpoint()
+        except LibraryMissingError:
+            return None
+
+    def _questioner(self) -> "Embedder":
+        from clapsearch.choice import embedder_for_questions
+
+        if self._embedder is None:
+            self._embedder = embedder_for_questions(self.settings, self._active())
+        return self._embedder
+
+    def _embed_file(self, path: Path) -> "npt.NDArray[np.float32]":
+        """Return the vector of a whole file, shape (dim,): the stored one if its bytes are known, without a model."""
+        from indexer.decode import decode_one, hash_content
+
+        stored = self._stored(hash_content(os.fsencode(path)))
+        if stored is not None:
+            return stored
+        embedder = self._questioner()
+        return embedder.embed_audio([decode_one(os.fsencode(path), embedder.front_end)])[0][0]
+
+    def _stored(self, content_hash: bytes) -> "npt.NDArray[np.float32] | None":
+        import numpy as np
+
+        if self._active() is None:
+            return None
+        with self._open().reading() as reading:
+            vectors = reading.vectors_of(content_hash, reading.space())
+        return None if vectors is None else vectors[0].astype(np.float32)

@@ -1,0 +1,69 @@
+"""Which checkpoint answers: the library's own, or, while there is none, the user's choice."""
+
+from clapsearch.embedder import (
+    Checkpoint,
+    DeferredEmbedder,
+    Embedder,
+    check_same_space,
+    check_text_tower,
+)
+from clapsearch.errors import CheckpointError
+from clapsearch.mel import FrontEnd
+from clapsearch.settings import DEFAULT_CHECKPOINT, Settings
+from clapsearch.weights import CheckpointFolder, locate, weights_hash
+
+
+def embedder_for_questions(settings: Settings, active: Checkpoint | None) -> DeferredEmbedder:
+    """Return the embedder of a library, or the chosen one where there is no library (`active` is None)."""
+    if active is None:
+        return _deferred(_locate_choice(settings), settings)
+    return _deferred(locate(active.name, revision=active.revision, offline=settings.offline), settings, active)
+
+
+def embedder_for_index(
+    settings: Settings, active: Checkpoint | None, *, full: bool, batch_size: int | None
+) -> DeferredEmbedder:
+    """Return the embedder to index with; only a new library or a full run may take another than the library's.
+
+    Raises
+    ------
+    CheckpointError
+        If the user asks for another one; the message has the command that changes it.
+    """
+    if active is None:
+        return _deferred(_locate_choice(settings), settings, batch_size=batch_size, is_new=True)
+    if settings.checkpoint is None or settings.checkpoint == active.name:
+        own = locate(active.name, revision=active.revision, offline=settings.offline)
+        return _deferred(own, settings, None if full else active, batch_size=batch_size)
+    chosen = _locate_choice(settings)
+    if not full and weights_hash(chosen) != active.weights_hash:
+        raise CheckpointError(
+            f"the library {settings.library} was made with checkpoint {active.name}, not {chosen.name}; "
+            f"to embed everything again: clapsearch index --full --checkpoint {chosen.name}"
+        )
+    return _deferred(chosen, settings, None if full else active, batch_size=batch_size, is_new=full)
+
+
+def _locate_choice(settings: Settings) -> CheckpointFolder:
+    return locate(settings.checkpoint or DEFAULT_CHECKPOINT, offline=settings.offline)
+
+
+def _deferred(
+    folder: CheckpointFolder,
+    settings: Settings,
+    library: Checkpoint | None = None,
+    *,
+    batch_size: int | None = None,
+    is_new: bool = False,
+) -> DeferredEmbedder:
+    def load() -> Embedder:
+        from clapsearch.clap import ClapEmbedder
+
+        embedder = ClapEmbedder(folder, device=settings.device, batch_size=batch_size)
+        if library is not None:
+            check_same_space(embedder, library)
+        if is_new:
+            check_text_tower(embedder)
+        return embedder
+
+    return DeferredEmbedder(FrontEnd.from_config(folder.extractor_config()), load)

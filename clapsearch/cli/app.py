@@ -1,0 +1,58 @@
+"""The command tree, and the one place where errors become a line and an exit code."""
+
+import logging
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from clapsearch import __version__
+from clapsearch.cli.ask import describe, search, similar
+from clapsearch.cli.demo import demo
+from clapsearch.cli.index import index
+from clapsearch.cli.status import status
+from clapsearch.errors import ClapsearchError
+
+app = typer.Typer(
+    name="clapsearch",
+    help="Find sounds by describing them: index folders of sound effects, then ask in words or by example.",
+    no_args_is_help=True,
+    rich_markup_mode=None,  # plain help: rich would double the time of --help
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (index, search, similar, describe, status, demo):
+    app.command()(command)
+
+
+def _print_version(is_asked: bool) -> None:
+    if is_asked:
+        typer.echo(f"clapsearch {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    logging.basicConfig(format="clapsearch: %(message)s", level=logging.WARNING, stream=sys.stderr, force=True)
+
+
+def main() -> None:
+    """Run the command line and exit."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command; returns its exit code. typer itself handles usage errors, ^C (130) and closed pipes."""
+    try:
+        app(args=list(arguments), prog_name="clapsearch")
+    except ClapsearchError as error:
+        typer.echo(f"clapsearch: {error}", err=True)
+        return error.exit_code
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 0
+    return 0

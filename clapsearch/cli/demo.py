@@ -1,0 +1,61 @@
+"""The verb ``demo``: the whole product on synthesised sounds, without network, away from the user's library."""
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from clapsearch import api
+from clapsearch.settings import Settings
+from clapsearch.weights import BUNDLED
+
+if TYPE_CHECKING:
+    from clapsearch.demo.questions import Question
+    from clapsearch.search import Hit
+
+SHOWN = 3
+
+
+def demo(
+    keep: Annotated[
+        Path | None, typer.Option("--keep", metavar="FOLDER", help="Write sounds and library there and keep them.")
+    ] = None,
+) -> None:
+    """Try it all on synthesised sounds, without network."""
+    with tempfile.TemporaryDirectory(prefix="clapsearch-demo-") as scratch:
+        _run(keep or Path(scratch))
+
+
+def _run(folder: Path) -> None:
+    from clapsearch.demo.questions import QUESTIONS
+    from clapsearch.demo.sounds import SOUNDS, write_sounds
+
+    sounds = folder / "sounds"
+    typer.echo(f"synthesising {len(SOUNDS)} sounds ...")
+    write_sounds(sounds)
+    kinds = {sounds / sound.name: sound.kind for sound in SOUNDS}
+    settings = Settings(library=folder / "library.sqlite3", checkpoint=BUNDLED, offline=True)
+    with api.Session(settings) as session:
+        report = session.index([sounds])
+        typer.echo(f"indexed {report.indexed} sounds, {report.audio_s / 60:.0f} minutes, in {report.wall_s:.1f} s\n")
+        n_right = sum(_ask(session, question, sounds, kinds) for question in QUESTIONS)
+    typer.echo(f"\n{n_right} of {len(QUESTIONS)} questions have a right sound among the first {SHOWN}.")
+    typer.echo("The bundled checkpoint is small; the default one, laion/clap-htsat-fused, hears far more.")
+
+
+def _ask(session: api.Session, question: "Question", sounds: Path, kinds: dict[Path, str]) -> bool:
+    """Ask one question and print its answers, right ones marked; returns whether one is right."""
+    hits = session.search(question.text, top_k=SHOWN)
+    marks = [kinds[hit.path] in question.kinds for hit in hits]
+    typer.echo(f'"{question.text}": {"right" if any(marks) else "wrong"}')
+    for hit, is_right in zip(hits, marks, strict=True):
+        typer.echo(f"  {'*' if is_right else ' '} {hit.score:5.3f}  {hit.path.relative_to(sounds)}{_moment(hit)}")
+    return any(marks)
+
+
+def _moment(hit: "Hit") -> str:
+    from clapsearch.present import clock
+
+    is_part = (hit.start_s, hit.end_s) != (0.0, hit.duration_s)
+    return f"  ({clock(hit.start_s)} to {clock(hit.end_s)})" if is_part else ""

@@ -1,0 +1,55 @@
+"""The verb ``status``."""
+
+import json
+import os
+from dataclasses import asdict
+from typing import Any
+
+import typer
+
+from clapsearch import api
+from clapsearch.cli import options
+from clapsearch.settings import resolve
+
+
+def status(as_json: options.AsJson = False, library: options.Library = None) -> None:
+    """Show folders, counts, checkpoint and failed files."""
+    with api.Session(resolve(library=library)) as session:
+        found = session.status()
+    typer.echo(json.dumps(_record(found), indent=2, ensure_ascii=False) if as_json else _text(found))
+
+
+def _record(found: api.Status) -> dict[str, Any]:
+    from clapsearch.present import path_record
+
+    return {
+        "library": path_record(str(found.library))["path"],
+        "checkpoint": asdict(found.checkpoint) if found.checkpoint else None,
+        "roots": [
+            {**path_record(os.fsdecode(root.path)), "is_there": root.is_there, **asdict(root.counts)} for root in found.roots
+        ],
+        "counts": asdict(found.counts),
+        "failures": [{**path_record(os.fsdecode(bad.path)), "reason": bad.reason} for bad in found.failures],
+        "library_bytes": found.library_bytes,
+        "snapshot_bytes": found.snapshot_bytes,
+    }
+
+
+def _text(found: api.Status) -> str:
+    from clapsearch.present import plural, printable, size
+
+    counts, checkpoint = found.counts, found.checkpoint
+    revision = f" at revision {checkpoint.revision}" if checkpoint and checkpoint.revision else ""
+    lines = [
+        f"library     {printable(str(found.library))}, {size(found.library_bytes)} and {size(found.snapshot_bytes)} of snapshots",
+        f"checkpoint  {printable(checkpoint.name) + revision if checkpoint else 'none yet'}",
+        f"sounds      {counts.sounds:,} with {plural(counts.contents, 'content')}, {plural(counts.vectors, 'vector')}, "
+        f"{counts.hours:.2f} hours; {counts.missing:,} missing",
+    ]
+    for root in found.roots:
+        state = "" if root.is_there else " (offline)"
+        missing = f", {root.counts.missing:,} missing" if root.counts.missing else ""
+        lines.append(f"folder      {printable(os.fsdecode(root.path))}{state}: {plural(root.counts.sounds, 'sound')}{missing}")
+    for bad in found.failures:
+        lines.append(f"failed      {printable(os.fsdecode(bad.path))}: {printable(bad.reason)}")
+    return "\n".join(lines)

@@ -1,0 +1,262 @@
+"""The CLAP front end: waveform to log-mel to the windows and the fused input that the audio tower reads.
+
+numpy only, deterministic, streamed. It replaces the random crops and the random ``is_longer`` flag of the stock
+extractor by fixed choices inside the training distribution (LAION-AI/CLAP, Wu et al. 2023, section 3.2).
+"""
+
+import functools
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from clapsearch.errors import CheckpointError
+
+# Raise when any number that `log_mel`, `fuse` or `moments` returns can change for the same samples.
+FRONT_END_VERSION = 1
+MOMENT_HOP_S = 5.0
+FLOOR_DB = -100.0
+_BLOCK_FRAMES = 256  # 2 MB of float64 frames: stays in the cache
+
+
+@dataclass(frozen=True)
+class FrontEnd:
+    """The numbers of one checkpoint's front end, all from its own preprocessor configuration.
+
+    Attributes
+    ----------
+    sr : int
+        Sample rate in Hz.
+    n_fft, hop_length : int
+        STFT window and hop in samples.
+    n_mels : int
+        Mel bands between `fmin` and `fmax` Hz.
+    n_samples : int
+        Samples in the longest clip that one forward pass reads whole (10 s).
+    mel_scale : str
+        ``htk`` (fused checkpoints) or ``slaney`` (unfused ones), as the extractor picks by its truncation mode.
+    padding : str
+        How a shorter clip is filled: ``repeatpad``, ``repeat`` or ``pad``.
+    """
+
+    sr: int
+    n_fft: int
+    hop_length: int
+    n_mels: int
+    fmin: float
+    fmax: float
+    n_samples: int
+    mel_scale: str
+    padding: str
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> "FrontEnd":
+        """Read a ``ClapFeatureExtractor`` configuration (the parsed ``preprocessor_config.json``)."""
+        try:
+            return cls(
+                sr=int(config["sampling_rate"]),
+                n_fft=int(config["fft_window_size"]),
+                hop_length=int(config["hop_length"]),
+                n_mels=int(config["feature_size"]),
+                fmin=float(config["frequency_min"]),
+                fmax=float(config["frequency_max"]),
+                n_samples=int(config["max_length_s"] * config["sampling_rate"]),
+                mel_scale="htk" if config["truncation"] == "fusion" else "slaney",
+                padding=str(config["padding"]),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise CheckpointError(f"preprocessor_config.json has no usable {error}; it must be CLAP's own") from error
+
+    @property
+    def n_frames(self) -> int:
+        """Frames in one window (1001 for 10 s)."""
+        return self.n_samples // self.hop_length + 1
+
+    @property
+    def hop_frames(self) -> int:
+        """Frames from one moment to the next."""
+        return round(MOMENT_HOP_S * self.sr / self.hop_length)
+
+    @property
+    def identity(self) -> str:
+        """One line that names everything which decides a log-mel."""
+        return (
+            f"v{FRONT_END_VERSION} sr={self.sr} n_fft={self.n_fft} hop={self.hop_length} mels={self.n_mels}"
+            f" f={self.fmin:g}-{self.fmax:g} scale={self.mel_scale} n={self.n_samples} padding={self.padding} int16"
+        )
+
+
+def log_mel(blocks: Iterable[npt.NDArray[np.float32]], front_end: FrontEnd) -> npt.NDArray[np.float32]:
+    """Compute the log-mel spectrogram of a streamed waveform.
+
+    Parameters
+    ----------
+    blocks : iterable of np.ndarray, shape (n,), float32 in [-1, 1]
+        The waveform at ``front_end.sr``, in pieces of any size.
+    front_end : FrontEnd
+
+    Returns
+    -------
+    np.ndarray, shape (n_frames, n_mels), float32, dB
+        Exactly ``front_end.n_frames`` frames for sounds that fit one window (shorter ones are repeated and padded),
+        more for longer ones. Silence is -100 dB.
+    """
+    stream = (quantise(block) for block in blocks)
+    head, rest = _split(stream, front_end.n_samples + 1)
+    if len(head) <= front_end.n_samples:
+        return np.concatenate(list(_log_mel_blocks([_pad(head, front_end)], front_end)))
+    return np.concatenate(list(_log_mel_blocks(chain([head], rest), front_end)))
+
+
+def quantise(waveform: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Round through int16 as LAION does in training and inference; clips to [-1, 1]."""
+    scale = np.float32(32767)
+    quantised: npt.NDArray[np.float32] = np.trunc(np.clip(waveform, -1, 1, dtype=np.float32) * scale) / scale
+    return quantised
+
+
+def moment_starts(n_frames: int, front_end: FrontEnd) -> list[int]:
+    """Return the first frame of every moment: each 5 s, the last one right-aligned; ``[0]`` for one window."""
+    last = n_frames - front_end.n_frames
+    starts = list(range(0, last + 1, front_end.hop_frames))
+    return starts if starts[-1] == last else [*starts, last]
+
+
+def moments(log_mel: npt.NDArray[np.float32], front_end: FrontEnd) -> list[npt.NDArray[np.float32]]:
+    """Slice the windows, each shape (window frames, n_mels): views, nothing is copied."""
+    return [log_mel[start : start + front_end.n_frames] for start in moment_starts(len(log_mel), front_end)]
+
+
+def fuse(log_mel: npt.NDArray[np.float32], front_end: FrontEnd) -> npt.NDArray[np.float32]:
+    """Build the fused input of a sound longer than one window.
+
+    Returns
+    -------
+    np.ndarray, shape (4, window frames, n_mels), float32, dB
+        Channel 0 shrinks the whole sound; channels 1 to 3 are the crops in the middle of each third of the valid
+        starts, where the stock extractor draws at random.
+    """
+    n_frames = front_end.n_frames
+    thirds = np.array_split(np.arange(len(log_mel) - n_frames + 1), 3)
+    middles = [int(third[len(third) // 2]) if len(third) else 0 for third in thirds]
+    crops = [log_mel[start : start + n_frames] for start in middles]
+    return np.stack([_shrink(log_mel, n_frames), *crops])
+
+
+def _shrink(log_mel: npt.NDArray[np.float32], n_frames: int) -> npt.NDArray[np.float32]:
+    """Resize along time as torch's bilinear interpolate does with align_corners=False and no antialias."""
+    scale = np.float32(len(log_mel) / n_frames)
+    at = np.maximum((np.arange(n_frames, dtype=np.float32) + np.float32(0.5)) * scale - np.float32(0.5), 0)
+    low = at.astype(np.int64)
+    high = np.minimum(low + 1, len(log_mel) - 1)
+    weight = (at - low.astype(np.float32))[:, None]
+    return log_mel[low] * (1 - weight) + log_mel[high] * weight
+
+
+def _split(
+    blocks: Iterable[npt.NDArray[np.float32]], n: int
+) -> tuple[npt.NDArray[np.float32], Iterator[npt.NDArray[np.float32]]]:
+    """Take blocks until there are at least `n` samples; return them joined, and the rest of the stream."""
+    iterator, head, n_head = iter(blocks), [np.zeros(0, np.float32)], 0
+    for block in iterator:
+        head.append(block)
+        n_head += len(block)
+        if n_head >= n:
+            break
+    return np.concatenate(head), iterator
+
+
+def _pad(waveform: npt.NDArray[np.float32], front_end: FrontEnd) -> npt.NDArray[np.float32]:
+    """Fill a short clip up to one window."""
+    n = front_end.n_samples
+    n_repeat = n // len(waveform)
+    if front_end.padding == "repeat":
+        return np.tile(waveform, n_repeat + 1)[:n]
+    if front_end.padding == "repeatpad":
+        waveform = np.tile(waveform, n_repeat)
+    return np.pad(waveform, (0, n - len(waveform)))
+
+
+def _log_mel_blocks(
+    blocks: Iterable[npt.NDArray[np.float32]], front_end: FrontEnd
+) -> Iterator[npt.NDArray[np.float32]]:
+    """Yield log-mel rows a few hundred frames at a time; memory does not grow with the sound."""
+    n_fft, hop = front_end.n_fft, front_end.hop_length
+    n_block = (_BLOCK_FRAMES - 1) * hop + n_fft
+    pending = np.zeros(0)
+    for piece in _reflected(blocks, n_fft // 2):
+        pending = np.concatenate([pending, piece])
+        start = 0
+        while len(pending) - start >= n_block:
+            yield _log_mel_frames(pending[start : start + n_block], front_end)
+            start += _BLOCK_FRAMES * hop
+        pending = pending[start:]
+    if len(pending) >= n_fft:
+        yield _log_mel_frames(pending, front_end)
+
+
+def _reflected(blocks: Iterable[npt.NDArray[np.float32]], n_pad: int) -> Iterator[npt.NDArray[np.float64]]:
+    """Pass the stream on as float64, mirrored by `n_pad` samples at both ends; the first block holds more than that."""
+    tail = np.zeros(0)
+    for i, block in enumerate(blocks):
+        samples = block.astype(np.float64)
+        if i == 0:
+            yield samples[n_pad:0:-1]
+        tail = np.concatenate([tail, samples])[-(n_pad + 1) :]
+        yield samples
+    yield tail[-2::-1]
+
+
+def _log_mel_frames(samples: npt.NDArray[np.float64], front_end: FrontEnd) -> npt.NDArray[np.float32]:
+    """Compute one block, shape (n_frames, n_mels); float64 inside: float32 is up to 7 dB off in near-silent bins."""
+    bank, first_bin = _filter_bank(front_end)
+    frames = np.lib.stride_tricks.sliding_window_view(samples, front_end.n_fft)[:: front_end.hop_length]
+    spectrum = np.fft.rfft(frames * _hann(front_end.n_fft))[:, first_bin : first_bin + len(bank)]
+    power = spectrum.real**2 + spectrum.imag**2
+    mel = np.maximum(power @ bank, 10 ** (FLOOR_DB / 10))
+    return (10 * np.log10(mel)).astype(np.float32)
+
+
+@functools.cache
+def _hann(n_fft: int) -> npt.NDArray[np.float64]:
+    """Return the periodic Hann window."""
+    return 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n_fft) / n_fft)
+
+
+@functools.cache
+def _filter_bank(front_end: FrontEnd) -> tuple[npt.NDArray[np.float64], int]:
+    """Return the triangular filters, shape (n_bins, n_mels), cut to the FFT bins that count, and the first such bin.
+
+    HTK scale without normalisation, or Slaney scale with area normalisation (Slaney's Auditory Toolbox, 1998).
+    """
+    to_hz, to_mel = (_htk_hz, _htk_mel) if front_end.mel_scale == "htk" else (_slaney_hz, _slaney_mel)
+    edges_mel = np.linspace(to_mel(front_end.fmin), to_mel(front_end.fmax), front_end.n_mels + 2)
+    edges = np.array([to_hz(mel) for mel in edges_mel])
+    bins = np.linspace(0, front_end.sr // 2, front_end.n_fft // 2 + 1)[:, None]
+    rising = (bins - edges[:-2]) / (edges[1:-1] - edges[:-2])
+    falling = (edges[2:] - bins) / (edges[2:] - edges[1:-1])
+    bank = np.maximum(0, np.minimum(rising, falling))
+    if front_end.mel_scale == "slaney":
+        bank *= 2 / (edges[2:] - edges[:-2])
+    used = np.flatnonzero(bank.any(axis=1))
+    return np.ascontiguousarray(bank[used[0] : used[-1] + 1]), int(used[0])
+
+
+def _htk_mel(hz: float) -> float:
+    return float(2595 * np.log10(1 + hz / 700))
+
+
+def _htk_hz(mel: float) -> float:
+    return float(700 * (10 ** (mel / 2595) - 1))
+
+
+def _slaney_mel(hz: float) -> float:
+    """Linear under 1 kHz (66.67 Hz a mel), logarithmic above (a factor of 6.4 in 27 mels)."""
+    return float(hz * 3 / 200 if hz < 1000 else 15 + np.log(hz / 1000) * 27 / np.log(6.4))
+
+
+def _slaney_hz(mel: float) -> float:
+    return float(mel * 200 / 3 if mel < 15 else 1000 * np.exp((mel - 15) * np.log(6.4) / 27))

@@ -1,0 +1,19 @@
+"""The library on disk: all SQL of the project is in this folder."""
+
+from clapsearch.store.library import Library
+from clapsearch.store.reading import Counts, Failure, Known, Reading, Root, Snapshot, SoundRow, Stored
+from clapsearch.store.writing import Place, Writing
+
+__all__ = [
+    "Counts",
+    "Failure",
+    "Known",
+    "Library",
+    "Place",
+    "Reading",
+    "Root",
+    "Snapshot",
+    "SoundRow",
+    "Stored",
+    "Writing",
+]

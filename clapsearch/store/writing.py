@@ -1,0 +1,144 @@
+"""Writing: every change the program makes to a library, inside one transaction."""
+
+import json
+import time
+import zlib
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import numpy.typing as npt
+from sqlalchemy import Insert, and_, delete, exists, func, insert, select, update
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from clapsearch.audio import AudioInfo
+from clapsearch.embedder import Checkpoint
+from clapsearch.schema import checkpoint, content, dead, embedding, failure, library, root, snapshot, sound
+from clapsearch.store.reading import Reading, Root, Snapshot
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a file is and how it looked when it was found."""
+
+    root_id: int
+    relpath: bytes
+    size: int
+    mtime_ns: int
+
+
+class Writing(Reading):
+    """Changes to a library: all of a transaction, or none."""
+
+    def add_checkpoint(self, identity: Checkpoint) -> int:
+        """Return the id of a checkpoint, new or known."""
+        values = asdict(identity)
+        same = and_(*(checkpoint.c[name].is_not_distinct_from(value) for name, value in values.items()))
+        found = self._connection.execute(select(checkpoint.c.id).where(same)).scalar()
+        return found or self._insert(insert(checkpoint).values(values).returning(checkpoint.c.id))
+
+    def activate(self, checkpoint_id: int) -> None:
+        """Let searches use this checkpoint's vectors."""
+        self._connection.execute(update(library).values(checkpoint_id=checkpoint_id))
+
+    def retire(self, old: Sequence[int], new: Sequence[int]) -> None:
+        """Delete the embeddings of `old` checkpoints whose contents have one by `new`; the others are kept."""
+        newer = embedding.alias()
+        replaced = exists().where(newer.c.content_id == embedding.c.content_id, newer.c.checkpoint_id.in_(new))
+        stale = (embedding.c.checkpoint_id.in_(old), embedding.c.checkpoint_id.not_in(new), replaced)
+        self._connection.execute(delete(embedding).where(*stale))
+
+    def n_left_behind(self, old: Sequence[int], new: Sequence[int]) -> int:
+        """Count the sounds that searches would lose by a switch from `old` to `new`; failed files do not count."""
+        before, after = embedding.alias(), embedding.alias()
+        query = (
+            select(func.count(sound.c.id.distinct()))
+            .join(before, and_(before.c.content_id == sound.c.content_id, before.c.checkpoint_id.in_(old)))
+            .outerjoin(after, and_(after.c.content_id == sound.c.content_id, after.c.checkpoint_id.in_(new)))
+            .outerjoin(failure, failure.c.sound_id == sound.c.id)
+            .where(sound.c.missing_since.is_(None), after.c.id.is_(None), failure.c.sound_id.is_(None))
+        )
+        return self._scalar(query)
+
+    def add_root(self, path: bytes, exclude: Sequence[str] | None) -> Root:
+        """Return the root at a path, new or known; `exclude` replaces its globs unless it is None."""
+        found = next((known for known in self.roots() if known.path == path), None)
+        globs = tuple(exclude) if exclude is not None else found.exclude if found else ()
+        values = {"path": path, "exclude": json.dumps(globs)}
+        if found is None:
+            return Root(self._insert(insert(root).values(values).returning(root.c.id)), path, globs)
+        self._connection.execute(update(root).where(root.c.id == found.id).values(values))
+        return Root(found.id, path, globs)
+
+    def add_content(self, content_hash: bytes, info: AudioInfo | None = None) -> int:
+        """Return the id of a content, new or known; `info` fills in its numbers."""
+        numbers = {name: getattr(info, name) for name in ("duration_s", "sr", "channels", "format")} if info else {}
+        add = upsert(content).values(hash=content_hash, **numbers)
+        # The no-op update makes RETURNING give the id of a known row too.
+        add = add.on_conflict_do_update(index_elements=["hash"], set_=numbers or {"hash": content_hash})
+        return self._insert(add.returning(content.c.id))
+
+    def add_embedding(
+        self, content_id: int, checkpoint_id: int, vectors: npt.NDArray[np.float32], *, replaces: Sequence[int]
+    ) -> None:
+        """Store the vectors of one content, shape (n, dim), the whole first, in place of those by `replaces`."""
+        same_content = embedding.c.content_id == content_id
+        self._connection.execute(delete(embedding).where(same_content, embedding.c.checkpoint_id.in_(replaces)))
+        data = np.ascontiguousarray(vectors, "<f2").tobytes()
+        n, dim = vectors.shape
+        values = {"content_id": content_id, "checkpoint_id": checkpoint_id, "n": n, "dim": dim}
+        self._connection.execute(insert(embedding).values(**values, data=data, crc=zlib.crc32(data)))
+
+    def place_sound(self, place: Place, content_id: int) -> bool:
+        """Say that a file holds a content; returns whether it is a missing sound of that content that moved here."""
+        at = {"root_id": place.root_id, "relpath": place.relpath, "size": place.size, "mtime_ns": place.mtime_ns}
+        values = {**at, "content_id": content_id, "missing_since": None}
+        here = self._sound_id(place)
+        moved = None if here else self._missing_sound(content_id)
+        if (known := here or moved) is None:
+            self._connection.execute(insert(sound).values(values))
+        else:
+            self._connection.execute(update(sound).where(sound.c.id == known).values(values))
+            self._connection.execute(delete(failure).where(failure.c.sound_id == known))
+        return moved is not None
+
+    def fail_sound(self, place: Place, content_hash: bytes | None, reason: str, *, transient: bool) -> None:
+        """Record why a file is not embedded.
+
+        A transient failure leaves what was known of the file as it was; a verdict binds it to its present bytes.
+        """
+        at = {"root_id": place.root_id, "relpath": place.relpath, "size": place.size, "mtime_ns": place.mtime_ns}
+        sound_id = self._sound_id(place)
+        if not transient and content_hash is not None:
+            at |= {"content_id": self.add_content(content_hash)}
+        if sound_id is None:
+            sound_id = self._insert(insert(sound).values(at).returning(sound.c.id))
+        elif not transient:
+            self._connection.execute(update(sound).where(sound.c.id == sound_id).values(**at, missing_since=None))
+        why = {"reason": reason, "transient": transient, "failed_at": time.time()}
+        record = upsert(failure).values(sound_id=sound_id, **why)
+        self._connection.execute(record.on_conflict_do_update(index_elements=["sound_id"], set_=why))
+
+    def mark_missing(self, sound_ids: Sequence[int], *, missing_since: float | None) -> None:
+        """Take sounds out of the results since a time in unix seconds; None puts them back."""
+        change = update(sound).values(missing_since=missing_since)
+        for start in range(0, len(sound_ids), 10_000):
+            self._connection.execute(change.where(sound.c.id.in_(sound_ids[start : start + 10_000])))
+
+    def publish(self, published: Snapshot) -> None:
+        """Make a snapshot the newest; forget the older ones, and which embeddings died before it."""
+        active = select(library.c.checkpoint_id).scalar_subquery()
+        self._connection.execute(delete(snapshot))
+        self._connection.execute(insert(snapshot).values(**asdict(published), checkpoint_id=active))
+        self._connection.execute(delete(dead))
+
+    def _sound_id(self, place: Place) -> int | None:
+        at = (sound.c.root_id == place.root_id, sound.c.relpath == place.relpath)
+        return self._connection.execute(select(sound.c.id).where(*at)).scalar()
+
+    def _missing_sound(self, content_id: int) -> int | None:
+        gone = (sound.c.content_id == content_id, sound.c.missing_since.is_not(None))
+        return self._connection.execute(select(sound.c.id).where(*gone).limit(1)).scalar()
+
+    def _insert(self, statement: Insert) -> int:
+        return int(self._connection.execute(statement).scalar_one())

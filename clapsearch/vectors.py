@@ -1,0 +1,170 @@
+"""VectorIndex: exact search over a snapshot file plus the embeddings newer than it. The only module with faiss."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import faiss
+import numpy as np
+import numpy.typing as npt
+
+# A label is embedding id << 16 | vector number, so labels ascend and no id map can disagree with the database.
+NUMBER_BITS = 16
+_CHUNK = 65_536  # vectors converted to float32 at a time
+
+
+@dataclass(frozen=True)
+class Vectors:
+    """The vectors of one embedding, shape (n, dim), float16 or float32, the whole first."""
+
+    embedding_id: int
+    rows: npt.NDArray[np.float16] | npt.NDArray[np.float32]
+
+    @property
+    def labels(self) -> npt.NDArray[np.int64]:
+        """One label a row."""
+        return (self.embedding_id << NUMBER_BITS) + np.arange(len(self.rows), dtype=np.int64)
+
+
+class Segment(Protocol):
+    """Some vectors that can be searched; `labels` ascend."""
+
+    labels: npt.NDArray[np.int64]
+
+    def nearest(self, query: npt.NDArray[np.float32], n: int) -> npt.NDArray[np.int64]:
+        """Return the positions of the n best rows, in any order."""
+
+    def rows(self, positions: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        """Return rows by position, shape (n, dim)."""
+
+
+class SnapshotSegment:
+    """A FAISS file, mapped read-only and shared between processes."""
+
+    def __init__(self, path: Path) -> None:
+        faiss.omp_set_num_threads(1)  # one query on several threads is slower
+        self._mapped = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
+        self._flat = faiss.downcast_index(self._mapped.index)
+        self.labels: npt.NDArray[np.int64] = faiss.vector_to_array(self._mapped.id_map)
+
+    def nearest(self, query: npt.NDArray[np.float32], n: int) -> npt.NDArray[np.int64]:
+        """Return the positions of the n best rows."""
+        positions: npt.NDArray[np.int64] = self._flat.search(query[None], min(n, len(self.labels)))[1][0]
+        return positions[positions >= 0]
+
+    def rows(self, positions: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        """Return rows by position, shape (n, dim)."""
+        rows: npt.NDArray[np.float32] = self._flat.reconstruct_batch(positions)
+        return rows
+
+
+class MemorySegment:
+    """Embeddings read from the database."""
+
+    def __init__(self, embeddings: Iterable[Vectors]) -> None:
+        some = list(embeddings)
+        self.labels = np.concatenate([np.zeros(0, np.int64), *(vectors.labels for vectors in some)])
+        self._rows = np.concatenate([vectors.rows for vectors in some]) if some else np.zeros((0, 1), np.float16)
+
+    def nearest(self, query: npt.NDArray[np.float32], n: int) -> npt.NDArray[np.int64]:
+        """Return the positions of the n best rows."""
+        chunks = (self._rows[start : start + _CHUNK] for start in range(0, len(self._rows), _CHUNK))
+        scores = np.concatenate([np.zeros(0, np.float32), *(chunk.astype(np.float32) @ query for chunk in chunks)])
+        if n >= len(scores):
+            return np.arange(len(scores))
+        return np.argpartition(-scores, n)[:n]
+
+    def rows(self, positions: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        """Return rows by position, shape (n, dim)."""
+        return self._rows[positions].astype(np.float32)
+
+
+class VectorIndex:
+    """Searches all segments as one.
+
+    Segments only propose candidates; scores are computed here, the same way for all, so that an answer does not
+    depend on whether a vector came from a snapshot or from the database.
+    """
+
+    def __init__(self, segments: Sequence[Segment]) -> None:
+        self._segments = [segment for segment in segments if len(segment.labels)]
+
+    def __len__(self) -> int:
+        return sum(len(segment.labels) for segment in self._segments)
+
+    def top(
+        self, query: npt.NDArray[np.float32], n: int
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+        """Return embedding ids and scores of the n best vectors, best first.
+
+        Parameters
+        ----------
+        query : np.ndarray, shape (dim,), float32, unit norm
+        n : int
+
+        Returns
+        -------
+        embedding_ids : np.ndarray, shape (m,), int64
+            An embedding stands once for each of its vectors among the best; m is n, or all there are.
+        scores : np.ndarray, shape (m,), float64
+            Cosines.
+        """
+        labels, scores = [np.zeros(0, np.int64)], [np.zeros(0)]
+        for segment in self._segments:
+            positions = segment.nearest(query, n)
+            labels.append(segment.labels[positions])
+            scores.append(_cosines(segment.rows(positions), query))
+        all_scores = np.concatenate(scores)
+        order = np.argsort(-all_scores, kind="stable")[:n]
+        return np.concatenate(labels)[order] >> NUMBER_BITS, all_scores[order]
+
+    def moment_scores(self, query: npt.NDArray[np.float32], embedding_id: int) -> npt.NDArray[np.float64]:
+        """Return the cosines of all moments of one embedding, shape (n_moments,); empty for a short sound."""
+        first, end = embedding_id << NUMBER_BITS, (embedding_id + 1) << NUMBER_BITS
+        for segment in self._segments:
+            low, high = np.searchsorted(segment.labels, [first + 1, end])
+            if high > low:
+                return _cosines(segment.rows(np.arange(low, high)), query)
+        return np.zeros(0)
+
+
+def open_snapshot(path: Path, *, n_vectors: int, n_bytes: int) -> SnapshotSegment | None:
+    """Map a snapshot; None if it is missing, short, or not what was published."""
+    try:
+        if path.stat().st_size != n_bytes:
+            return None
+        segment = SnapshotSegment(path)
+    except (OSError, RuntimeError, AttributeError):
+        return None
+    return segment if len(segment.labels) == n_vectors else None
+
+
+def write_snapshot(path: Path, embeddings: Iterable[Vectors], *, dim: int) -> tuple[int, int]:
+    """Write a FAISS file of float16 vectors.
+
+    Returns
+    -------
+    n_vectors, max_embedding_id : int
+
+    Raises
+    ------
+    OSError
+        If it cannot be written.
+    """
+    flat = faiss.IndexScalarQuantizer(dim, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
+    index, max_embedding_id = faiss.IndexIDMap(flat), 0
+    for vectors in embeddings:
+        index.add_with_ids(vectors.rows.astype(np.float32), vectors.labels)
+        max_embedding_id = vectors.embedding_id
+    try:
+        faiss.write_index(index, str(path))
+    except RuntimeError as error:
+        raise OSError(f"cannot write {path}") from error
+    return index.ntotal, max_embedding_id
+
+
+def _cosines(rows: npt.NDArray[np.float32], query: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    """Row by row in float64: equal rows get equal scores wherever they stand, which BLAS does not promise."""
+    products: npt.NDArray[np.float64] = rows.astype(np.float64) * query
+    return products.sum(axis=1)

@@ -1,0 +1,179 @@
+"""Where a checkpoint's files are: find or fetch the folder, check that it is whole and safe, hash the weights."""
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from clapsearch.errors import CheckpointError
+from clapsearch.settings import cache_folder
+
+BUNDLED = "mini"
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
+_PATTERNS = ("*.json", "merges.txt", "*.safetensors")
+_TOKENIZERS = (("tokenizer.json",), ("vocab.json", "merges.txt"))
+_EXTRACTORS = (("preprocessor_config.json",), ("processor_config.json",))
+_HINT = f"use --checkpoint {BUNDLED} (bundled), a folder, or a hub id"
+
+
+@dataclass(frozen=True)
+class CheckpointFolder:
+    """A complete checkpoint on this machine.
+
+    Attributes
+    ----------
+    name : str
+        What the library remembers: hub id, absolute folder, or ``mini``.
+    revision : str or None
+        Commit on the hub.
+    path : Path
+        The folder that holds the files.
+    """
+
+    name: str
+    revision: str | None
+    path: Path
+
+    def config(self) -> dict[str, Any]:
+        """Return the parsed ``config.json``."""
+        return _read_json(self.path / "config.json")
+
+    def extractor_config(self) -> Mapping[str, Any]:
+        """Return the feature extractor's configuration, from either of transformers' two layouts."""
+        own = self.path / "preprocessor_config.json"
+        if own.exists():
+            return _read_json(own)
+        nested = _read_json(self.path / "processor_config.json").get("feature_extractor", {})
+        return nested if isinstance(nested, dict) else {}
+
+    def weight_files(self) -> list[Path]:
+        """Return the safetensors files, shards in the order of their names."""
+        index = self.path / "model.safetensors.index.json"
+        if index.exists() and not (self.path / "model.safetensors").exists():
+            return [self.path / name for name in sorted(set(_read_json(index)["weight_map"].values()))]
+        return [self.path / "model.safetensors"]
+
+
+def locate(name: str, *, revision: str | None = None, offline: bool = False) -> CheckpointFolder:
+    """Find a checkpoint by name and check that its files are all there.
+
+    Parameters
+    ----------
+    name : str
+        ``mini``, a folder, or a hub id, optionally ``ID@REVISION``.
+    revision : str, optional
+        Exact commit, as a library remembers it; then this machine's copy is used without asking the hub.
+    offline : bool
+        Never ask the hub.
+
+    Raises
+    ------
+    CheckpointError
+        If it cannot be found, is incomplete, or has no safetensors weights.
+    """
+    if name == BUNDLED:
+        found = CheckpointFolder(name, None, Path(__file__).parent / "data" / BUNDLED)
+    elif (folder := Path(name).expanduser()).is_dir():
+        found = CheckpointFolder(str(folder.absolute()), None, folder.absolute())
+    elif _HUB_ID.fullmatch(name):
+        found = _from_hub(*_split_revision(name, revision), offline=offline)
+    else:
+        raise CheckpointError(f"no checkpoint folder {name}; {_HINT}")
+    _check_whole(found)
+    return found
+
+
+def weights_hash(folder: CheckpointFolder) -> str:
+    """Return the hex digest of the weights; remembered by path, size and mtime in the user's cache folder."""
+    files = folder.weight_files()
+    key = json.dumps([[str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns] for file in files])
+    cache = cache_folder() / "weights.json"
+    known = _read_cache(cache)
+    if key not in known:
+        known[key] = _digest(files)
+        _write_cache(cache, known)
+    return known[key]
+
+
+def _digest(files: list[Path]) -> str:
+    total = hashlib.blake2b(digest_size=16)
+    for path in files:
+        with path.open("rb") as file:
+            total.update(hashlib.file_digest(file, "blake2b").digest())
+    return total.hexdigest()
+
+
+def _split_revision(name: str, revision: str | None) -> tuple[str, str | None, bool]:
+    """Return hub id, revision, and whether the revision is exact (remembered)."""
+    repo, _, asked = name.partition("@")
+    return repo, revision or asked or None, revision is not None
+
+
+def _from_hub(repo: str, revision: str | None, is_exact: bool, *, offline: bool) -> CheckpointFolder:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    def download(*, local_only: bool) -> Path:
+        return Path(snapshot_download(repo, revision=revision, allow_patterns=_PATTERNS, local_files_only=local_only))
+
+    try:
+        path = download(local_only=offline or is_exact)
+    except LocalEntryNotFoundError as error:
+        if offline or not is_exact:
+            reach = "--offline forbids to fetch it" if offline else "the hub cannot be reached"
+            raise CheckpointError(f"checkpoint {repo} is not on this machine and {reach}; {_HINT}") from error
+        return _from_hub(repo, revision, is_exact=False, offline=False)
+    except (HfHubHTTPError, OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise CheckpointError(f"checkpoint {repo} cannot be fetched: {reason}; {_HINT}") from error
+    return CheckpointFolder(repo, path.name, path)
+
+
+def _check_whole(folder: CheckpointFolder) -> None:
+    """Say which file is missing; transformers' own messages do not."""
+    missing = [] if (folder.path / "config.json").exists() else ["config.json"]
+    for choices in (_TOKENIZERS, _EXTRACTORS):
+        if not any(all((folder.path / name).exists() for name in names) for names in choices):
+            missing.append(choices[0][0])
+    missing += [file.name for file in folder.weight_files() if not file.exists()]
+    if missing:
+        pickled = " (pytorch_model.bin is not loaded: only safetensors is safe; save it again with transformers)"
+        has_pickle = (folder.path / "pytorch_model.bin").exists()
+        raise CheckpointError(
+            f"checkpoint folder {folder.path} misses {', '.join(missing)}{pickled if has_pickle else ''}; "
+            "copy the whole checkpoint there or choose another with --checkpoint"
+        )
+    if folder.config().get("model_type") != "clap":
+        raise CheckpointError(f"checkpoint {folder.name} is no CLAP model; {_HINT}")
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        parsed = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path} is not readable JSON ({error}); fetch the checkpoint again") from error
+    if not isinstance(parsed, dict):
+        raise CheckpointError(f"{path} holds no JSON object; fetch the checkpoint again")
+    return parsed
+
+
+def _read_cache(path: Path) -> dict[str, str]:
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return {}
+
+
+def _write_cache(path: Path, known: dict[str, str]) -> None:
+    """Best effort: without the cache the hash is computed again."""
+    draft = path.with_suffix(f".{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft.write_text(json.dumps(known), encoding="utf-8")
+        draft.replace(path)
+    except OSError:
+        return

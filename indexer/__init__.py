@@ -1,0 +1,1 @@
+"""The write path: walk, probe, decode, log-mel, embed, store."""

@@ -1,0 +1,342 @@
+"""The parallel stage: files to log-mels in spawned workers. A file that kills or stalls one costs that worker only."""
+
+import contextlib
+import hashlib
+import multiprocessing
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from clapsearch.audio import AudioInfo
+from clapsearch.errors import AudioError, ClapsearchError, UnreadableError
+from clapsearch.mel import FLOOR_DB, FrontEnd, log_mel
+
+HASH_BYTES = 16
+STALL_S = 60.0
+_READ_BYTES = 1 << 20
+_READY = "ready"
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """A sound ready to embed: `log_mel` has shape (n_frames, n_mels), float32, dB."""
+
+    path: bytes
+    content_hash: bytes
+    info: AudioInfo
+    log_mel: npt.NDArray[np.float32]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A file without a log-mel, and why. `transient`: its bytes could not be read, so it is worth another try."""
+
+    path: bytes
+    content_hash: bytes | None
+    reason: str
+    transient: bool
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Unwanted:
+    """A file whose content needs no decoding: `wants` said no."""
+
+    path: bytes
+    content_hash: bytes
+    seconds: float
+
+
+Outcome = Decoded | Skipped | Unwanted
+
+
+@dataclass(frozen=True)
+class _Hashed:
+    content_hash: bytes
+    seconds: float
+
+
+class _Alive:
+    """A sign of life."""
+
+
+def hash_content(path: bytes, on_block: Callable[[], None] = lambda: None) -> bytes:
+    """Hash a file's bytes (BLAKE2b, 16 bytes).
+
+    Raises
+    ------
+    UnreadableError
+        With the name of the file in the message.
+    """
+    digest = hashlib.blake2b(digest_size=HASH_BYTES)
+    try:
+        with open(path, "rb", buffering=0) as file:
+            while block := file.read(_READ_BYTES):
+                digest.update(block)
+                on_block()
+    except OSError as error:
+        raise UnreadableError(f"cannot be read: {error.strerror or error}") from error
+    return digest.digest()
+
+
+def read_log_mel(
+    path: bytes, front_end: FrontEnd, on_block: Callable[[], None] = lambda: None
+) -> tuple[AudioInfo, npt.NDArray[np.float32]]:
+    """Decode a file to its log-mel, shape (n_frames, n_mels), dB.
+
+    Raises
+    ------
+    AudioError
+        As `audio.decode`; also for digital silence, which has nothing to find.
+    """
+    from clapsearch.audio import decode
+
+    name = os.fsdecode(path)
+    info, spectrum = decode(name, lambda blocks: log_mel(blocks, front_end), sr=front_end.sr, on_block=on_block)
+    if float(spectrum.max()) <= FLOOR_DB:
+        raise AudioError("digital silence: no sample above the 16-bit floor")
+    return info, spectrum
+
+
+def decode_one(path: bytes, front_end: FrontEnd) -> npt.NDArray[np.float32]:
+    """Decode one file in a worker of its own, so that a hostile file cannot take the program with it.
+
+    Returns
+    -------
+    np.ndarray, shape (n_frames, n_mels), float32, dB
+
+    Raises
+    ------
+    AudioError
+        With the name of the file in the message.
+    """
+    with DecodePool(front_end, n_workers=1) as pool:
+        outcome = next(pool.run(iter([path]), lambda path, content_hash: True))
+    if isinstance(outcome, Decoded):
+        return outcome.log_mel
+    reason = outcome.reason if isinstance(outcome, Skipped) else "it was not decoded"
+    raise AudioError(f"{os.fsdecode(path)}: {reason}")
+
+
+class DecodePool:
+    """Worker processes that hash and decode.
+
+    Parameters
+    ----------
+    front_end : FrontEnd
+    n_workers : int
+    stall_s : float
+        A worker silent for so long is killed, and its file fails.
+    """
+
+    def __init__(self, front_end: FrontEnd, *, n_workers: int, stall_s: float = STALL_S) -> None:
+        self._front_end = front_end
+        self._stall_s = stall_s
+        self._workers = [_Worker(front_end) for _ in range(n_workers)]
+
+    def __enter__(self) -> "DecodePool":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for worker in self._workers:
+            worker.stop()
+
+    def run(
+        self,
+        paths: Iterator[bytes],
+        wants: Callable[[bytes, bytes], bool],
+        should_stop: Callable[[], bool] = lambda: False,
+    ) -> Iterator[Outcome]:
+        """Yield one outcome a path, in the order of completion.
+
+        A worker that has hashed a file asks `wants(path, content_hash)` whether to decode it. Only as many files are
+        under way as there are workers: who reads slowly slows them down. `should_stop` is asked at least once a second.
+
+        Raises
+        ------
+        ClapsearchError
+            If workers cannot start at all.
+        """
+        while not should_stop():
+            for worker in self._workers:
+                if worker.path is None and (path := next(paths, None)) is not None:
+                    worker.start_on(path)
+            busy = {worker.connection: worker for worker in self._workers if worker.path is not None}
+            if not busy:
+                return
+            ready = wait(list(busy), timeout=min(1.0, self._stall_s / 4))
+            for connection, worker in busy.items():
+                outcome = worker.receive(wants) if connection in ready else worker.stalled(self._stall_s)
+                if outcome is not None:
+                    yield outcome
+                if not worker.is_alive:
+                    self._replace(worker)
+
+    def _replace(self, worker: "_Worker") -> None:
+        worker.stop()
+        self._workers[self._workers.index(worker)] = _Worker(self._front_end)
+
+
+class _Worker:
+    """The parent's side of one worker process."""
+
+    def __init__(self, front_end: FrontEnd) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.connection, theirs = context.Pipe()
+        self._process = context.Process(target=_work, args=(theirs, front_end), daemon=True)
+        with _hidden_main():
+            self._process.start()
+        theirs.close()
+        self.path: bytes | None = None
+        self.is_alive = True
+        self._is_ready = False
+        self._content_hash: bytes | None = None
+        self._heard = time.monotonic()
+
+    def start_on(self, path: bytes) -> None:
+        self.path, self._content_hash = path, None
+        self._heard = time.monotonic()
+        with contextlib.suppress(OSError):  # a worker that died idle is noticed at the next receive
+            self.connection.send(path)
+
+    def receive(self, wants: Callable[[bytes, bytes], bool]) -> Outcome | None:
+        """Handle one message; returns an outcome when the file is done."""
+        assert self.path is not None
+        try:
+            message = self.connection.recv()
+        except (EOFError, OSError):
+            return self._died()
+        self._heard = time.monotonic()
+        if isinstance(message, _Hashed):
+            return self._answer(message, wants)
+        if message == _READY or isinstance(message, _Alive):
+            self._is_ready = True
+            return None
+        return self._finish(message)
+
+    def stalled(self, stall_s: float) -> Outcome | None:
+        """Kill the worker if it was silent for too long."""
+        if time.monotonic() - self._heard < stall_s:
+            return None
+        self._process.kill()
+        self.is_alive = False
+        reason = f"the decoder stood still for {stall_s:.0f} s; convert the file, then index again"
+        return Skipped(self.path or b"", self._content_hash, reason, transient=self._content_hash is None)
+
+    def stop(self) -> None:
+        """End the process, politely if it is idle."""
+        if self.path is None:
+            with contextlib.suppress(OSError):
+                self.connection.send(None)
+        else:
+            self._process.kill()
+        self._process.join(timeout=5)
+        if self._process.is_alive():
+            self._process.kill()
+        self.connection.close()
+
+    def _answer(self, hashed: _Hashed, wants: Callable[[bytes, bytes], bool]) -> Outcome | None:
+        assert self.path is not None
+        self._content_hash = hashed.content_hash
+        is_wanted = wants(self.path, hashed.content_hash)
+        with contextlib.suppress(OSError):  # a death here is noticed at the next receive
+            self.connection.send(is_wanted)
+        if is_wanted:
+            return None
+        path, self.path = self.path, None
+        return Unwanted(path, hashed.content_hash, hashed.seconds)
+
+    def _finish(self, message: Any) -> Outcome:
+        path, self.path = self.path or b"", None
+        answer, seconds = message
+        if isinstance(answer, AudioError):
+            is_transient = isinstance(answer, UnreadableError)
+            return Skipped(path, self._content_hash, str(answer), is_transient, seconds)
+        info, spectrum = answer
+        return Decoded(path, self._content_hash or b"", info, spectrum, seconds)
+
+    def _died(self) -> Outcome:
+        self.is_alive = False
+        self._process.join(timeout=5)
+        if not self._is_ready:
+            raise ClapsearchError(f"decode workers cannot start (exit {self._process.exitcode}); see CONTRIBUTING.md")
+        reason = f"the decoder crashed on this file ({_exit_name(self._process.exitcode)}); convert it, then index again"
+        return Skipped(self.path or b"", self._content_hash, reason, transient=self._content_hash is None)
+
+
+def _exit_name(code: int | None) -> str:
+    if code is not None and code < 0:
+        with contextlib.suppress(ValueError):
+            return signal.Signals(-code).name
+    return f"exit {code}"
+
+
+@contextlib.contextmanager
+def _hidden_main() -> Iterator[None]:
+    """Keep spawned workers from running the caller's script again: they need nothing of it.
+
+    Without this, a script that indexes at its top level would start itself in every worker.
+    """
+    main = sys.modules["__main__"]
+    hidden = {name: vars(main).pop(name) for name in ("__file__", "__spec__") if name in vars(main)}
+    main.__spec__ = None
+    try:
+        yield
+    finally:
+        vars(main).update(hidden)
+
+
+def _work(connection: Connection, front_end: FrontEnd) -> None:
+    """The worker's side: hash, ask, decode, for one path after the other."""
+    from threadpoolctl import threadpool_limits
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what ^C means
+    with contextlib.suppress(OSError):  # the MP3 decoder writes its own warnings there
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError), threadpool_limits(1):
+        connection.send(_READY)
+        while (path := connection.recv()) is not None:
+            started = time.monotonic()
+            if (answer := _decode_one(path, front_end, connection, started)) is not None:
+                connection.send((answer, time.monotonic() - started))
+
+
+def _decode_one(
+    path: bytes, front_end: FrontEnd, connection: Connection, started: float
+) -> tuple[AudioInfo, npt.NDArray[np.float32]] | AudioError | None:
+    """Return a log-mel, or why there is none, or None if the parent does not want it."""
+
+    def alive() -> None:
+        connection.send(_Alive())
+
+    try:
+        before = _state(path)
+        content_hash = hash_content(path, alive)
+        connection.send(_Hashed(content_hash, time.monotonic() - started))
+        if not connection.recv():
+            return None
+        decoded = read_log_mel(path, front_end, alive)
+        if _state(path) != before:
+            raise UnreadableError("it changed while it was read; the next run takes it")
+    except AudioError as error:
+        return error
+    except MemoryError:
+        return AudioError("it needs more memory to decode than there is; split the file")
+    return decoded
+
+
+def _state(path: bytes) -> tuple[int, int]:
+    try:
+        status = os.stat(path)
+    except OSError as error:
+        raise UnreadableError(f"cannot be read: {error.strerror or error}") from error
+    return status.st_size, status.st_mtime_ns

@@ -1,0 +1,38 @@
+"""Which names a walk takes: audio suffixes, hidden names, the user's globs. Names are bytes: they need not be text."""
+
+import fnmatch
+import os
+import re
+from collections.abc import Callable, Sequence
+
+AUDIO_SUFFIXES = frozenset(
+    b".wav .wave .bwf .rf64 .w64 .aif .aiff .aifc .caf .flac .ogg .oga .opus .mp3".split()
+)
+
+
+def is_audio(name: bytes) -> bool:
+    """Whether a file name ends like a format that libsndfile decodes."""
+    return os.path.splitext(name)[1].lower() in AUDIO_SUFFIXES
+
+
+def is_hidden(name: bytes) -> bool:
+    """Whether a name is hidden by convention; AppleDouble files (``._name``) are too."""
+    return name.startswith(b".")
+
+
+def excluder(globs: Sequence[str]) -> Callable[[bytes], bool]:
+    """Compile globs into a test of relative paths.
+
+    A glob matches a whole relative path or a single name in it, so that ``old``, ``*.mp3`` and ``takes/*/bad_*`` do what
+    they say; case counts.
+    """
+    if not globs:
+        return lambda relpath: False
+    # A capturing group in a translated glob cannot clash: fnmatch makes none.
+    pattern = re.compile("|".join(fnmatch.translate(glob.strip("/")) for glob in globs).encode("utf-8", "surrogateescape"))
+
+    def is_excluded(relpath: bytes) -> bool:
+        portable = relpath.replace(os.sep.encode(), b"/")
+        return bool(pattern.match(portable) or pattern.match(portable.rpartition(b"/")[2]))
+
+    return is_excluded

@@ -1,0 +1,223 @@
+"""The write arrow in one place: walk -> probe -> decode -> log-mel -> embed -> store."""
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from clapsearch import snapshot
+from clapsearch.embedder import Embedder
+from clapsearch.store import Library, Place, Writing
+from indexer.decode import STALL_S, DecodePool, Skipped
+from indexer.embed import Embedded, embed
+from indexer.feed import Feed
+from indexer.ledger import Ledger, Result
+from indexer.plan import Plan, choose_roots, make_plan
+from indexer.report import Progress, Report
+
+COMMIT_S = 2.0
+COMMIT_FILES = 256
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to run.
+
+    Attributes
+    ----------
+    exclude : sequence of str, optional
+        Globs the named roots leave out from now on; None keeps what they have.
+    full : bool
+        Embed everything again.
+    retry_failed : bool
+        Look again at files whose bytes did not decode.
+    n_workers : int
+        Decode processes.
+    stall_s : float
+        Silence after which a decoder is killed.
+    """
+
+    exclude: Sequence[str] | None = None
+    full: bool = False
+    retry_failed: bool = False
+    n_workers: int = 2
+    stall_s: float = STALL_S
+
+
+def index(
+    library: Library,
+    embedder: Embedder,
+    folders: Sequence[Path] = (),
+    options: Options = Options(),  # noqa: B008 (frozen)
+    *,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Report:
+    """Bring the library up to date with its roots; finished work is kept whatever ends the run.
+
+    Parameters
+    ----------
+    folders : sequence of Path
+        Folders to index; all roots without any.
+    should_stop : callable
+        Asked often; true ends the run early, with a report that says so.
+
+    Raises
+    ------
+    ClapsearchError
+        If a folder is not there, another process writes, the disk is full, or workers cannot start.
+    """
+    with library.exclusive():
+        return _Run(library, embedder, options, on_progress, should_stop).run(folders)
+
+
+@dataclass
+class _Run:
+    library: Library
+    embedder: Embedder
+    options: Options
+    on_progress: Callable[[Progress], None]
+    should_stop: Callable[[], bool]
+    report: Report = field(default_factory=Report)
+
+    def run(self, folders: Sequence[Path]) -> Report:
+        started = time.monotonic()
+        self.report.n_workers = self.options.n_workers
+        self._open_checkpoint()
+        plan = self._plan(folders)
+        if plan.places:
+            self._embed_all(plan)
+        if not self.should_stop():
+            self._switch()
+        with self._timed("snapshot"):
+            snapshot.refresh(self.library)
+        self.report.cancelled = self.should_stop()
+        self.report.wall_s = time.monotonic() - started
+        return self.report
+
+    def _open_checkpoint(self) -> None:
+        """Find whose vectors to write. The model loads only now where it decides that; else when it is needed."""
+        with self.library.reading() as reading:
+            self._old_space = reading.space()
+        if self._old_space and not self.options.full:
+            self._space = self._old_space
+            return
+        with self.library.writing() as writing:
+            checkpoint_id = writing.add_checkpoint(self.embedder.checkpoint)
+            self._space = writing.space(self.embedder.checkpoint)
+            if not self._old_space:
+                writing.activate(checkpoint_id)
+                self._old_space = self._space
+
+    @property
+    def _is_switch(self) -> bool:
+        return self._space != self._old_space
+
+    def _plan(self, folders: Sequence[Path]) -> Plan:
+        walked = 0
+
+        def on_file() -> None:
+            nonlocal walked
+            walked += 1
+            self.on_progress(Progress(walked, None))
+
+        with self._timed("walk"):
+            roots = choose_roots(self.library, folders, self.options.exclude)
+            if self._is_switch:  # a new checkpoint has to know all sounds before searches can use it
+                roots = choose_roots(self.library, (), None)
+            plan = make_plan(
+                self.library,
+                roots,
+                self._space,
+                everything=self.options.full and not self._is_switch,
+                retry_failed=self.options.full or self.options.retry_failed,
+                on_file=on_file,
+            )
+        self._note_walk(plan)
+        return plan
+
+    def _note_walk(self, plan: Plan) -> None:
+        with self._timed("store"), self.library.writing() as writing:
+            writing.mark_missing(plan.gone, missing_since=time.time())
+            writing.mark_missing(plan.returned, missing_since=None)
+        self.report.unchanged, self.report.returned = plan.unchanged, len(plan.returned)
+        self.report.missing, self.report.offline = len(plan.gone), plan.offline
+        self.report.failed += [(path, f"cannot be read: {reason}") for path, reason in plan.unreadable]
+
+    def _embed_all(self, plan: Plan) -> None:
+        ledger = Ledger(self.library, self._space, is_fresh=self.options.full and not self._is_switch)
+        options, paths = self.options, sorted(plan.places)
+        pool = DecodePool(self.embedder.front_end, n_workers=options.n_workers, stall_s=options.stall_s)
+        feed = Feed(pool, paths, ledger.wants, self.should_stop, look_ahead=2 * options.n_workers + 2)
+        before = self.report.unchanged + self.report.returned
+        total, done = before + len(paths), before
+        self.on_progress(Progress(done, total))
+        pending: list[Result] = []
+        saved = time.monotonic()
+
+        def save() -> None:
+            nonlocal done, saved
+            with self._timed("store"):
+                done += self._store(pending, plan.places, ledger)
+            pending.clear()
+            saved = time.monotonic()
+            self.on_progress(Progress(done, total, len(self.report.failed)))
+
+        with pool, feed as outcomes:
+            try:
+                for result in embed(outcomes, self.embedder):
+                    pending.append(result)
+                    if len(pending) >= COMMIT_FILES or time.monotonic() - saved > COMMIT_S:
+                        save()
+            except KeyboardInterrupt:
+                save()
+                raise
+            save()
+
+    def _store(self, results: Sequence[Result], places: dict[bytes, Place], ledger: Ledger) -> int:
+        """Write results in one transaction; returns how many files are done with."""
+        done = 0
+        with self.library.writing() as writing:
+            for result in results:
+                for path in ledger.settle(result):
+                    self._store_one(writing, result, path, places[path])
+                    done += 1
+        return done
+
+    def _store_one(self, writing: Writing, result: Result, path: bytes, place: Place) -> None:
+        report, is_first = self.report, path == result.path
+        if isinstance(result, Skipped):
+            writing.fail_sound(place, result.content_hash, result.reason, transient=result.transient)
+            report.failed.append((path, result.reason))
+            report.seconds["decode"] += result.seconds * is_first
+            return
+        content_id = writing.add_content(result.content_hash, result.info if isinstance(result, Embedded) else None)
+        if isinstance(result, Embedded) and is_first:
+            checkpoint_id = writing.add_checkpoint(self.embedder.checkpoint)
+            writing.add_embedding(content_id, checkpoint_id, result.vectors, replaces=self._space)
+            report.seconds["decode"] += result.decode_seconds
+            report.seconds["embed"] += result.seconds
+            report.audio_s += result.info.duration_s
+        is_moved = writing.place_sound(place, content_id)
+        report.moved += is_moved
+        report.indexed += isinstance(result, Embedded) and is_first and not is_moved
+        report.recognised += not (isinstance(result, Embedded) and is_first) and not is_moved
+
+    def _switch(self) -> None:
+        """Let searches use the new checkpoint once it knows every sound that the old one knew."""
+        if not self._is_switch:
+            return
+        with self._timed("store"), self.library.writing() as writing:
+            self.report.left_behind = writing.n_left_behind(self._old_space, self._space)
+            if not self.report.left_behind:
+                writing.activate(writing.add_checkpoint(self.embedder.checkpoint))
+                writing.retire(self._old_space, self._space)
+
+    @contextlib.contextmanager
+    def _timed(self, stage: str) -> Iterator[None]:
+        started = time.monotonic()
+        try:
+            yield
+        finally:
+            self.report.seconds[stage] += time.monotonic() - started

@@ -1,0 +1,111 @@
+"""What one run has to do: which roots, and which of their files need a look."""
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from clapsearch.errors import ClapsearchError, UsageError
+from clapsearch.store import Library, Place, Root
+from indexer.changes import Changes, compare
+from indexer.filters import excluder
+from indexer.walk import File, Unreadable, walk
+
+
+@dataclass
+class Plan:
+    """The work of a run: `places` maps the absolute path of every candidate to its place."""
+
+    places: dict[bytes, Place] = field(default_factory=dict)
+    unchanged: int = 0
+    returned: list[int] = field(default_factory=list)
+    gone: list[int] = field(default_factory=list)
+    offline: list[bytes] = field(default_factory=list)
+    unreadable: list[tuple[bytes, str]] = field(default_factory=list)
+
+    def add(self, root: Root, changes: Changes) -> None:
+        """Take up what one root needs."""
+        for file in changes.candidates:
+            place = Place(root.id, file.relpath, file.size, file.mtime_ns)
+            self.places[os.path.join(root.path, file.relpath)] = place
+        self.unchanged += changes.unchanged
+        self.returned += changes.returned
+        self.gone += changes.gone
+        if changes.is_offline:
+            self.offline.append(root.path)
+        else:
+            self.unreadable += [(os.path.join(root.path, bad.relpath), bad.reason) for bad in changes.unreadable]
+
+
+def check_folders(folders: Sequence[Path]) -> None:
+    """Refuse folders that are not there, before anything is changed.
+
+    Raises
+    ------
+    ClapsearchError
+    """
+    for folder in folders:
+        if not folder.is_dir():
+            problem = "is a file; give the folder that holds it" if folder.exists() else "does not exist"
+            raise ClapsearchError(f"cannot index {folder}: it {problem}")
+
+
+def choose_roots(library: Library, folders: Sequence[Path], exclude: Sequence[str] | None) -> list[Root]:
+    """Return the roots to walk: all of them without `folders`, else those that hold the folders, made if new.
+
+    Raises
+    ------
+    ClapsearchError
+        If a folder is not there: nothing was changed then.
+    UsageError
+        If there is nothing to index.
+    """
+    check_folders(folders)
+    with library.writing() as writing:
+        known = writing.roots()
+        if not folders:
+            if not known:
+                raise UsageError("the library has no folders yet; name one: clapsearch index FOLDER")
+            return known
+        paths = [os.fsencode(os.path.abspath(folder)) for folder in folders]
+        holders = [_holder(path, known) or path for path in paths]
+        chosen = [writing.add_root(path, exclude) for path in dict.fromkeys(holders)]
+        inner = [root for root in known if any(_is_inside(root.path, path) for path in holders)]
+        return list({root.id: root for root in [*inner, *chosen]}.values())
+
+
+def make_plan(
+    library: Library,
+    roots: Sequence[Root],
+    space: Sequence[int],
+    *,
+    everything: bool = False,
+    retry_failed: bool = False,
+    on_file: Callable[[], None] = lambda: None,
+) -> Plan:
+    """Walk the roots and compare them with the library; reads only."""
+    plan = Plan()
+    with library.reading() as reading:
+        all_paths = {root.path for root in reading.roots()}
+        for root in roots:
+            inner = frozenset(path for path in all_paths if path != root.path and _is_inside(path, root.path))
+            found = walk(root.path, is_excluded=excluder(root.exclude), inner_roots=inner)
+            known = reading.known(root.id, space)
+            counted = (_count(item, on_file) for item in found)
+            plan.add(root, compare(counted, known, everything=everything, retry_failed=retry_failed))
+    return plan
+
+
+def _count(item: File | Unreadable, on_file: Callable[[], None]) -> File | Unreadable:
+    on_file()
+    return item
+
+
+def _holder(path: bytes, roots: Sequence[Root]) -> bytes | None:
+    """Return the innermost root that is or holds a folder."""
+    holders = [root.path for root in roots if path == root.path or _is_inside(path, root.path)]
+    return max(holders, key=len, default=None)
+
+
+def _is_inside(path: bytes, folder: bytes) -> bool:
+    return path != folder and path.startswith(os.path.join(folder, b""))
