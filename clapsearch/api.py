@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from clapsearch.errors import LibraryMissingError
+from clapsearch.errors import AudioError, LibraryMissingError
 from clapsearch.settings import Settings, resolve
 
 if TYPE_CHECKING:
@@ -264,13 +264,22 @@ class Session:
 
     def _embed_file(self, path: Path) -> "npt.NDArray[np.float32]":
         """Return the vector of a whole file, shape (dim,): the stored one if its bytes are known, without a model."""
+        import numpy as np
+
+        from clapsearch.present import printable
         from indexer.decode import decode_one, hash_content
 
-        stored = self._stored(hash_content(os.fsencode(path)))
-        if stored is not None:
-            return stored
-        embedder = self._questioner()
-        return embedder.embed_audio([decode_one(os.fsencode(path), embedder.front_end)])[0][0]
+        raw = os.fsencode(path)
+        try:
+            stored = self._stored(hash_content(raw))
+            if stored is not None:
+                return stored
+            embedder = self._questioner()
+            log_mel = decode_one(raw, embedder.front_end)
+        except AudioError as error:
+            raise type(error)(f"{printable(str(path))}: {error}") from error
+        vectors = embedder.embed_audio([log_mel])[0]
+        return np.asarray(vectors[0], np.float32)
 
     def _stored(self, content_hash: bytes) -> "npt.NDArray[np.float32] | None":
         import numpy as np
@@ -279,4 +288,4 @@ class Session:
             return None
         with self._open().reading() as reading:
             vectors = reading.vectors_of(content_hash, reading.space())
-        return None if vectors is None else vectors[0].astype(np.float32)
+        return None if vectors is None else np.asarray(vectors[0], np.float32)

@@ -76,7 +76,7 @@ class Downmix:
             return np.ascontiguousarray(block[:, self.channel])
         if block.shape[1] == 1:
             return block[:, 0]
-        mean = block.mean(axis=1)
+        mean = np.asarray(block.mean(axis=1), np.float32)
         self._mean_energy += float(np.dot(mean, mean))
         self._energies = self._energies + np.einsum("nc,nc->c", block, block, dtype=np.float64)
         return mean
@@ -195,10 +195,11 @@ class _Native:
 
     def _read(self, n_block: int) -> npt.NDArray[np.float32]:
         try:
-            return self.sound.read(n_block, dtype="float32", always_2d=True)
+            block: npt.NDArray[np.float32] = self.sound.read(n_block, dtype="float32", always_2d=True)
         except soundfile.LibsndfileError as error:
-            at_s = self.n_samples / self.info.sr
-            raise AudioError(f"damaged or truncated: decoding stops after {at_s:.2f} s ({error.error_string})") from error
+            at = f"decoding stops after {self.n_samples / self.info.sr:.2f} s"
+            raise AudioError(f"damaged or truncated: {at} ({error.error_string})") from error
+        return block
 
     def _check(self, block: npt.NDArray[np.float32]) -> None:
         if not np.isfinite(block).all():
@@ -216,9 +217,7 @@ class _Native:
             raise AudioError(f"truncated: the header promises {said_s:.2f} s, the file holds {got_s:.2f} s")
 
 
-def _resample(
-    blocks: Iterator[npt.NDArray[np.float32]], sr_in: int, sr_out: int
-) -> Iterator[npt.NDArray[np.float32]]:
+def _resample(blocks: Iterator[npt.NDArray[np.float32]], sr_in: int, sr_out: int) -> Iterator[npt.NDArray[np.float32]]:
     """Stream through soxr HQ; equal to resampling the whole at once."""
     if sr_in == sr_out:
         yield from blocks

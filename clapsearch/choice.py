@@ -1,5 +1,7 @@
 """Which checkpoint answers: the library's own, or, while there is none, the user's choice."""
 
+import os
+
 from clapsearch.embedder import (
     Checkpoint,
     DeferredEmbedder,
@@ -57,6 +59,8 @@ def _deferred(
     is_new: bool = False,
 ) -> DeferredEmbedder:
     def load() -> Embedder:
+        # Decode workers share the cores: torch's idle threads must sleep, not spin.
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         from clapsearch.clap import ClapEmbedder
 
         embedder = ClapEmbedder(folder, device=settings.device, batch_size=batch_size)

@@ -119,7 +119,9 @@ class ClapEmbedder:
 
     def _halve(self, n_failed: int, error: Exception) -> None:
         if n_failed == 1:
-            raise ClapsearchError(f"one clip does not fit into the memory of {self.device}; use --device cpu") from error
+            raise ClapsearchError(
+                f"one clip does not fit into the memory of {self.device}; use --device cpu"
+            ) from error
         self.batch_size = n_failed // 2
         logger.warning("out of memory on %s: batch size is now %d", self.device, self.batch_size)
         torch.cuda.empty_cache()

@@ -139,8 +139,8 @@ def check_same_space(embedder: Embedder, library: Checkpoint) -> None:
     differing = [name for name, a, b in zip(names, ours.space, library.space, strict=True) if a != b]
     if differing:
         raise CheckpointError(
-            f"checkpoint {ours.name} is not what this library was made with ({library.name}; other {', '.join(differing)}); "
-            f"to embed everything again with it: clapsearch index --full --checkpoint {ours.name}"
+            f"checkpoint {ours.name} is not what this library was made with "
+            f"({library.name}; other {', '.join(differing)}); to embed everything again with it: clapsearch index --full --checkpoint {ours.name}"
         )
 
 
@@ -157,6 +157,6 @@ def check_text_tower(embedder: Embedder) -> None:
     mean_cosine = float((vectors @ vectors.T)[~np.eye(n, dtype=bool)].mean())
     if mean_cosine > DEAD_TEXT_COSINE:
         raise CheckpointError(
-            f"checkpoint {embedder.checkpoint.name} gives unlike texts the same vector (cosine {mean_cosine:.4f}, limit "
-            f"{DEAD_TEXT_COSINE}): it cannot answer questions in words; choose another with --checkpoint"
+            f"checkpoint {embedder.checkpoint.name} gives unlike texts the same vector "
+            f"(cosine {mean_cosine:.4f}, limit {DEAD_TEXT_COSINE}): it cannot answer questions in words; choose another with --checkpoint"
         )

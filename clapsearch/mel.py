@@ -114,8 +114,7 @@ def log_mel(blocks: Iterable[npt.NDArray[np.float32]], front_end: FrontEnd) -> n
 def quantise(waveform: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """Round through int16 as LAION does in training and inference; clips to [-1, 1]."""
     scale = np.float32(32767)
-    quantised: npt.NDArray[np.float32] = np.trunc(np.clip(waveform, -1, 1, dtype=np.float32) * scale) / scale
-    return quantised
+    return np.asarray(np.trunc(np.clip(waveform, -1, 1) * scale) / scale, np.float32)
 
 
 def moment_starts(n_frames: int, front_end: FrontEnd) -> list[int]:
@@ -153,7 +152,7 @@ def _shrink(log_mel: npt.NDArray[np.float32], n_frames: int) -> npt.NDArray[np.f
     low = at.astype(np.int64)
     high = np.minimum(low + 1, len(log_mel) - 1)
     weight = (at - low.astype(np.float32))[:, None]
-    return log_mel[low] * (1 - weight) + log_mel[high] * weight
+    return np.asarray(log_mel[low] * (1 - weight) + log_mel[high] * weight, np.float32)
 
 
 def _split(

@@ -99,9 +99,7 @@ def _sounds(
         n *= 4
 
 
-def _hit(
-    rank: int, score: float, sound: SoundRow, moment_scores: npt.NDArray[np.float64], window_s: float
-) -> Hit:
+def _hit(rank: int, score: float, sound: SoundRow, moment_scores: npt.NDArray[np.float64], window_s: float) -> Hit:
     start_s, end_s = 0.0, sound.duration_s
     if len(moment_scores):
         # The last moment is right-aligned, see mel.moment_starts.

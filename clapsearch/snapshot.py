@@ -1,4 +1,4 @@
-"""Snapshots: read-only FAISS files made from the library. Only writers build them; losing one costs time, nothing else."""
+"""Snapshots: read-only FAISS files made from the library by writers; losing one costs time, nothing else."""
 
 import contextlib
 import logging

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import faiss
 import numpy as np
@@ -44,9 +44,10 @@ class SnapshotSegment:
 
     def __init__(self, path: Path) -> None:
         faiss.omp_set_num_threads(1)  # one query on several threads is slower
-        self._mapped = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
-        self._flat = faiss.downcast_index(self._mapped.index)
-        self.labels: npt.NDArray[np.int64] = faiss.vector_to_array(self._mapped.id_map)
+        mapped: Any = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
+        self._mapped = mapped  # owns what `_flat` looks into
+        self._flat: Any = faiss.downcast_index(mapped.index)
+        self.labels: npt.NDArray[np.int64] = faiss.vector_to_array(mapped.id_map)
 
     def nearest(self, query: npt.NDArray[np.float32], n: int) -> npt.NDArray[np.int64]:
         """Return the positions of the n best rows."""
@@ -93,9 +94,7 @@ class VectorIndex:
     def __len__(self) -> int:
         return sum(len(segment.labels) for segment in self._segments)
 
-    def top(
-        self, query: npt.NDArray[np.float32], n: int
-    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+    def top(self, query: npt.NDArray[np.float32], n: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
         """Return embedding ids and scores of the n best vectors, best first.
 
         Parameters
@@ -166,5 +165,4 @@ def write_snapshot(path: Path, embeddings: Iterable[Vectors], *, dim: int) -> tu
 
 def _cosines(rows: npt.NDArray[np.float32], query: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
     """Row by row in float64: equal rows get equal scores wherever they stand, which BLAS does not promise."""
-    products: npt.NDArray[np.float64] = rows.astype(np.float64) * query
-    return products.sum(axis=1)
+    return np.asarray((rows.astype(np.float64) * query).sum(axis=1), np.float64)

@@ -36,7 +36,7 @@ class Description:
 
 
 def candidates(labels: str | os.PathLike[str] | Sequence[str] | None) -> list[str]:
-    """Return the texts to choose from: a label file's, the given ones, or the built-in vocabulary; errors as `read_labels`."""
+    """Return the texts to choose from: a label file's, the given ones, or the built-in ones."""
     if labels is None or isinstance(labels, str | os.PathLike):
         return read_labels(Path(labels or BUILT_IN))
     if not labels:
@@ -58,7 +58,9 @@ def read_labels(path: Path) -> list[str]:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise ClapsearchError(f"cannot read labels from {path}: {reason}; give a text file, one label a line") from error
+        raise ClapsearchError(
+            f"cannot read labels from {path}: {reason}; give a text file, one label a line"
+        ) from error
     labels = [text for line in lines if (text := " ".join(line.split())) and not text.startswith("#")]
     if not labels:
         raise UsageError(f"no label in {path}; write one a line")

@@ -14,7 +14,7 @@ from clapsearch.settings import cache_folder
 
 BUNDLED = "mini"
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
-_PATTERNS = ("*.json", "merges.txt", "*.safetensors")
+_PATTERNS = ["*.json", "merges.txt", "*.safetensors"]
 _TOKENIZERS = (("tokenizer.json",), ("vocab.json", "merges.txt"))
 _EXTRACTORS = (("preprocessor_config.json",), ("processor_config.json",))
 _HINT = f"use --checkpoint {BUNDLED} (bundled), a folder, or a hub id"

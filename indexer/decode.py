@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -75,7 +75,6 @@ def hash_content(path: bytes, on_block: Callable[[], None] = lambda: None) -> by
     Raises
     ------
     UnreadableError
-        With the name of the file in the message.
     """
     digest = hashlib.blake2b(digest_size=HASH_BYTES)
     try:
@@ -117,14 +116,12 @@ def decode_one(path: bytes, front_end: FrontEnd) -> npt.NDArray[np.float32]:
     Raises
     ------
     AudioError
-        With the name of the file in the message.
     """
     with DecodePool(front_end, n_workers=1) as pool:
         outcome = next(pool.run(iter([path]), lambda path, content_hash: True))
     if isinstance(outcome, Decoded):
         return outcome.log_mel
-    reason = outcome.reason if isinstance(outcome, Skipped) else "it was not decoded"
-    raise AudioError(f"{os.fsdecode(path)}: {reason}")
+    raise AudioError(outcome.reason if isinstance(outcome, Skipped) else "it was not decoded")
 
 
 class DecodePool:
@@ -143,7 +140,7 @@ class DecodePool:
         self._stall_s = stall_s
         self._workers = [_Worker(front_end) for _ in range(n_workers)]
 
-    def __enter__(self) -> "DecodePool":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -210,7 +207,6 @@ class _Worker:
 
     def receive(self, wants: Callable[[bytes, bytes], bool]) -> Outcome | None:
         """Handle one message; returns an outcome when the file is done."""
-        assert self.path is not None
         try:
             message = self.connection.recv()
         except (EOFError, OSError):
@@ -245,14 +241,13 @@ class _Worker:
         self.connection.close()
 
     def _answer(self, hashed: _Hashed, wants: Callable[[bytes, bytes], bool]) -> Outcome | None:
-        assert self.path is not None
-        self._content_hash = hashed.content_hash
-        is_wanted = wants(self.path, hashed.content_hash)
+        path, self._content_hash = self.path or b"", hashed.content_hash
+        is_wanted = wants(path, hashed.content_hash)
         with contextlib.suppress(OSError):  # a death here is noticed at the next receive
             self.connection.send(is_wanted)
         if is_wanted:
             return None
-        path, self.path = self.path, None
+        self.path = None
         return Unwanted(path, hashed.content_hash, hashed.seconds)
 
     def _finish(self, message: Any) -> Outcome:
@@ -269,7 +264,9 @@ class _Worker:
         self._process.join(timeout=5)
         if not self._is_ready:
             raise ClapsearchError(f"decode workers cannot start (exit {self._process.exitcode}); see CONTRIBUTING.md")
-        reason = f"the decoder crashed on this file ({_exit_name(self._process.exitcode)}); convert it, then index again"
+        reason = (
+            f"the decoder crashed on this file ({_exit_name(self._process.exitcode)}); convert it, then index again"
+        )
         return Skipped(self.path or b"", self._content_hash, reason, transient=self._content_hash is None)
 
 
@@ -287,7 +284,7 @@ def _hidden_main() -> Iterator[None]:
     Without this, a script that indexes at its top level would start itself in every worker.
     """
     main = sys.modules["__main__"]
-    hidden = {name: vars(main).pop(name) for name in ("__file__", "__spec__") if name in vars(main)}
+    hidden: dict[str, Any] = {name: vars(main).pop(name) for name in ("__file__", "__spec__") if name in vars(main)}
     main.__spec__ = None
     try:
         yield

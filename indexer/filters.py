@@ -5,9 +5,7 @@ import os
 import re
 from collections.abc import Callable, Sequence
 
-AUDIO_SUFFIXES = frozenset(
-    b".wav .wave .bwf .rf64 .w64 .aif .aiff .aifc .caf .flac .ogg .oga .opus .mp3".split()
-)
+AUDIO_SUFFIXES = frozenset(b".wav .wave .bwf .rf64 .w64 .aif .aiff .aifc .caf .flac .ogg .oga .opus .mp3".split())
 
 
 def is_audio(name: bytes) -> bool:
@@ -28,8 +26,10 @@ def excluder(globs: Sequence[str]) -> Callable[[bytes], bool]:
     """
     if not globs:
         return lambda relpath: False
-    # A capturing group in a translated glob cannot clash: fnmatch makes none.
-    pattern = re.compile("|".join(fnmatch.translate(glob.strip("/")) for glob in globs).encode("utf-8", "surrogateescape"))
+    expression = "|".join(fnmatch.translate(glob.strip("/")) for glob in globs)
+    pattern = re.compile(expression.encode("utf-8", "surrogateescape"))
+        "|".join(fnmatch.translate(glob.strip("/")) for glob in globs).encode("utf-8", "surrogateescape")
+    )
 
     def is_excluded(relpath: bytes) -> bool:
         portable = relpath.replace(os.sep.encode(), b"/")

@@ -49,7 +49,7 @@ def index(
     library: Library,
     embedder: Embedder,
     folders: Sequence[Path] = (),
-    options: Options = Options(),  # noqa: B008 (frozen)
+    options: Options = Options(),
     *,
     on_progress: Callable[[Progress], None] = lambda progress: None,
     should_stop: Callable[[], bool] = lambda: False,

@@ -26,7 +26,10 @@ class Unreadable:
 
 
 def walk(
-    root: bytes, *, is_excluded: Callable[[bytes], bool] = lambda relpath: False, inner_roots: frozenset[bytes] = frozenset()
+    root: bytes,
+    *,
+    is_excluded: Callable[[bytes], bool] = lambda relpath: False,
+    inner_roots: frozenset[bytes] = frozenset(),
 ) -> Iterator[File | Unreadable]:
     """Yield the audio files under a folder, in a stable order.
 
@@ -42,7 +45,8 @@ def walk(
     inner_roots : frozenset of bytes
         Absolute paths of folders that are roots of their own: not entered.
     """
-    folders, links, seen = [b""], [], set[tuple[int, int]]()
+    folders, seen = [b""], set[tuple[int, int]]()
+    links: list[bytes] = []
     while folders or links:
         relpath = folders.pop() if folders else links.pop(0)
         path = os.path.join(root, relpath) if relpath else root

@@ -79,10 +79,10 @@ def index(
 
 @contextlib.contextmanager
 def _graceful_stop() -> Iterator[Callable[[], bool]]:
-    """The first ^C (or SIGTERM) asks the run to end and keep what it finished; the second ends it at once."""
+    """Let the first ^C (or SIGTERM) ask the run to end and keep what it finished; the second ends it at once."""
     stop = threading.Event()
 
-    def on_signal(number: int, _frame: Any) -> None:
+    def on_signal(_number: int, _frame: Any) -> None:
         if stop.is_set():
             raise KeyboardInterrupt
         stop.set()
@@ -133,7 +133,9 @@ def _show(report: "Report") -> None:
         typer.echo(f"skipping {printable(os.fsdecode(path))}: {printable(reason)}", err=True)
     for path in report.offline:
         typer.echo(f"offline: {printable(os.fsdecode(path))} is not there or empty; its sounds are kept", err=True)
-    counts = {name: getattr(report, name) for name in ("indexed", "recognised", "moved", "returned", "unchanged", "missing")}
+    counts = {
+        name: getattr(report, name) for name in ("indexed", "recognised", "moved", "returned", "unchanged", "missing")
+    }
     counts["failed"] = len(report.failed)
     always = {"indexed", "unchanged", "failed"}
     typer.echo(", ".join(f"{n:,} {name}" for name, n in counts.items() if n or name in always))
@@ -142,7 +144,9 @@ def _show(report: "Report") -> None:
     if report.indexed:
         stages = ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in report.seconds.items())
         typer.echo(f"{report.audio_s / 3600:.2f} hours of sound in {report.wall_s:.1f} s: {stages}")
-        typer.echo(f"decode is summed over {plural(report.n_workers, 'worker')}; the bottleneck was {report.bottleneck}")
+        typer.echo(
+            f"decode is summed over {plural(report.n_workers, 'worker')}; the bottleneck was {report.bottleneck}"
+        )
     if report.left_behind:
         typer.echo(
             f"clapsearch: {plural(report.left_behind, 'sound')} could not be embedded with the new checkpoint yet, so "

@@ -26,7 +26,8 @@ def _record(found: api.Status) -> dict[str, Any]:
         "library": path_record(str(found.library))["path"],
         "checkpoint": asdict(found.checkpoint) if found.checkpoint else None,
         "roots": [
-            {**path_record(os.fsdecode(root.path)), "is_there": root.is_there, **asdict(root.counts)} for root in found.roots
+            {**path_record(os.fsdecode(root.path)), "is_there": root.is_there, **asdict(root.counts)}
+            for root in found.roots
         ],
         "counts": asdict(found.counts),
         "failures": [{**path_record(os.fsdecode(bad.path)), "reason": bad.reason} for bad in found.failures],
@@ -40,16 +41,19 @@ def _text(found: api.Status) -> str:
 
     counts, checkpoint = found.counts, found.checkpoint
     revision = f" at revision {checkpoint.revision}" if checkpoint and checkpoint.revision else ""
+    sizes = f"{size(found.library_bytes)}, snapshots {size(found.snapshot_bytes)}"
+    total = f"{counts.sounds:,} in {plural(counts.contents, 'content')}, {plural(counts.vectors, 'vector')}"
     lines = [
-        f"library     {printable(str(found.library))}, {size(found.library_bytes)} and {size(found.snapshot_bytes)} of snapshots",
+        f"library     {printable(str(found.library))}, {sizes}",
         f"checkpoint  {printable(checkpoint.name) + revision if checkpoint else 'none yet'}",
-        f"sounds      {counts.sounds:,} with {plural(counts.contents, 'content')}, {plural(counts.vectors, 'vector')}, "
-        f"{counts.hours:.2f} hours; {counts.missing:,} missing",
+        f"sounds      {total}, {counts.hours:.2f} hours; {counts.missing:,} missing",
     ]
     for root in found.roots:
         state = "" if root.is_there else " (offline)"
         missing = f", {root.counts.missing:,} missing" if root.counts.missing else ""
-        lines.append(f"folder      {printable(os.fsdecode(root.path))}{state}: {plural(root.counts.sounds, 'sound')}{missing}")
+        lines.append(
+            f"folder      {printable(os.fsdecode(root.path))}{state}: {plural(root.counts.sounds, 'sound')}{missing}"
+        )
     for bad in found.failures:
         lines.append(f"failed      {printable(os.fsdecode(bad.path))}: {printable(bad.reason)}")
     return "\n".join(lines)

@@ -144,7 +144,7 @@ class Reading:
         columns = [snapshot.c[name] for name in Snapshot.__dataclass_fields__]
         query = select(*columns).where(snapshot.c.checkpoint_id == active).order_by(snapshot.c.id.desc()).limit(1)
         row = self._one(query)
-        return Snapshot(*row) if row else None
+        return Snapshot(**row._mapping) if row else None
 
     def embeddings(self, *, after_id: int = 0) -> Iterator[Stored]:
         """Yield the active embeddings with larger ids, by id; damaged ones are left out with a warning."""
@@ -219,7 +219,7 @@ class Reading:
     def _one(self, query: Select[tuple[object, ...]]) -> Row[tuple[object, ...]] | None:
         return self._connection.execute(query).first()
 
-    def _scalar(self, query: Select[tuple[int]]) -> int:
+    def _scalar(self, query: Select[int]) -> int:
         return int(self._connection.execute(query).scalar_one())
 
 
