@@ -140,7 +140,8 @@ def check_same_space(embedder: Embedder, library: Checkpoint) -> None:
     if differing:
         raise CheckpointError(
             f"checkpoint {ours.name} is not what this library was made with "
-            f"({library.name}; other {', '.join(differing)}); to embed everything again with it: clapsearch index --full --checkpoint {ours.name}"
+            f"({library.name}; other {', '.join(differing)}); "
+            f"to embed everything again with it: clapsearch index --full --checkpoint {ours.name}"
         )
 
 
@@ -158,5 +159,6 @@ def check_text_tower(embedder: Embedder) -> None:
     if mean_cosine > DEAD_TEXT_COSINE:
         raise CheckpointError(
             f"checkpoint {embedder.checkpoint.name} gives unlike texts the same vector "
-            f"(cosine {mean_cosine:.4f}, limit {DEAD_TEXT_COSINE}): it cannot answer questions in words; choose another with --checkpoint"
+            f"(cosine {mean_cosine:.4f}, limit {DEAD_TEXT_COSINE}): "
+            "it cannot answer questions in words; choose another with --checkpoint"
         )

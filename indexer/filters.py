@@ -21,15 +21,13 @@ def is_hidden(name: bytes) -> bool:
 def excluder(globs: Sequence[str]) -> Callable[[bytes], bool]:
     """Compile globs into a test of relative paths.
 
-    A glob matches a whole relative path or a single name in it, so that ``old``, ``*.mp3`` and ``takes/*/bad_*`` do what
-    they say; case counts.
+    A glob matches a whole relative path or a single name in it, so that ``old``, ``*.mp3`` and ``takes/*/bad_*`` do
+    what they say; case counts.
     """
     if not globs:
         return lambda relpath: False
     expression = "|".join(fnmatch.translate(glob.strip("/")) for glob in globs)
     pattern = re.compile(expression.encode("utf-8", "surrogateescape"))
-        "|".join(fnmatch.translate(glob.strip("/")) for glob in globs).encode("utf-8", "surrogateescape")
-    )
 
     def is_excluded(relpath: bytes) -> bool:
         portable = relpath.replace(os.sep.encode(), b"/")
