@@ -1,0 +1,88 @@
+"""Fixtures: a home of its own for every run, tiny real checkpoints, synthesised sounds."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from checkpoints import make_checkpoint
+
+from clapsearch.clap import ClapEmbedder
+from clapsearch.store import Library
+from clapsearch.weights import locate
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Point every default place to a scratch folder: tests never touch the user's library or cache."""
+    home: Path = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("HOME", str(home))
+    for name, folder in (("XDG_DATA_HOME", "data"), ("XDG_CACHE_HOME", "cache"), ("HF_HOME", "hub")):
+        monkeypatch.setenv(name, str(home / folder))
+    for name in ("CLAPSEARCH_LIBRARY", "CLAPSEARCH_CHECKPOINT", "HF_HUB_OFFLINE"):
+        monkeypatch.delenv(name, raising=False)
+    return home
+
+
+@pytest.fixture(scope="session")
+def fused_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny random fused checkpoint, as a folder in the hub's layout."""
+    return make_checkpoint(tmp_path_factory.mktemp("checkpoint") / "fused", fused=True)
+
+
+@pytest.fixture(scope="session")
+def unfused_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny random checkpoint without fusion."""
+    return make_checkpoint(tmp_path_factory.mktemp("checkpoint") / "unfused", fused=False)
+
+
+@pytest.fixture(scope="session")
+def fused(fused_folder: Path) -> ClapEmbedder:
+    """The embedder of the tiny fused checkpoint."""
+    return ClapEmbedder(locate(str(fused_folder)), device="cpu")
+
+
+@pytest.fixture(scope="session")
+def unfused(unfused_folder: Path) -> ClapEmbedder:
+    """The embedder of the tiny checkpoint without fusion."""
+    return ClapEmbedder(locate(str(unfused_folder)), device="cpu")
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Iterator[Library]:
+    """A new, empty library."""
+    opened = Library.open(tmp_path / "library" / "library.sqlite3", create=True)
+    yield opened
+    opened.close()
+
+
+def noise(duration_s: float, *, seed: int = 0, sr: int = 48_000, level: float = 0.1) -> np.ndarray:
+    """Return seeded noise with a tone in it, shape (n_samples,), float32."""
+    n = round(duration_s * sr)
+    rng = np.random.default_rng(seed)
+    tone = np.sin(2 * np.pi * (200 + 150 * (seed % 20)) * np.arange(n) / sr)
+    return (level * (0.5 * rng.standard_normal(n).clip(-3, 3) / 3 + 0.5 * tone)).astype(np.float32)
+
+
+@pytest.fixture
+def write_sound() -> Callable[..., Path]:
+    """Write a seeded sound: ``write_sound(path, duration_s=1, seed=0, sr=48000)``; different seeds, different bytes."""
+
+    def write(path: Path, *, duration_s: float = 1.0, seed: int = 0, sr: int = 48_000) -> Path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(os.fsencode(path), noise(duration_s, seed=seed, sr=sr), sr, format="WAV", subtype="PCM_16")
+        return path
+
+    return write
+
+
+@pytest.fixture
+def sounds(tmp_path: Path, write_sound: Callable[..., Path]) -> Path:
+    """A folder of eight short sounds and one of 22 s."""
+    folder = tmp_path / "sounds"
+    for seed in range(8):
+        write_sound(folder / f"group{seed % 2}" / f"sound{seed}.wav", duration_s=0.3 + 0.1 * seed, seed=seed)
+    write_sound(folder / "long.wav", duration_s=22, seed=99)
+    return folder
