@@ -1,0 +1,39 @@
+# make demo: set up and see it work. make test: set up and check everything that is quick.
+PYTHON ?= $(shell command -v python3.13 || command -v python3.12 || command -v python3.11 || command -v python3)
+VENV ?= .venv
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: demo test test-slow bench clean
+
+demo: $(VENV)/runtime
+	$(BIN)/clapsearch demo
+
+test: $(VENV)/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest
+
+test-slow: $(VENV)/dev
+	$(BIN)/python -m pytest -m slow
+
+# SOUNDS: any folder of sound files; CHECKPOINT: any CLAP checkpoint.
+SOUNDS ?= $(error make bench needs SOUNDS=FOLDER and, for other weights than the bundled ones, CHECKPOINT=FOLDER)
+CHECKPOINT ?= clapsearch/data/mini
+bench: $(VENV)/dev
+	$(BIN)/python tests/bench/bench_index.py $(SOUNDS) --checkpoint $(CHECKPOINT)
+
+$(VENV)/runtime: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	$(INSTALL) --editable .
+	@touch $@
+
+$(VENV)/dev: $(VENV)/runtime
+	$(INSTALL) --editable '.[dev]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
