@@ -1,10 +1,12 @@
 """Sound files to waveforms: probe a header, decode block by block to mono float32 at one sample rate."""
 
+import io
 import os
 import re
+import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -25,8 +27,9 @@ BLOCK_SAMPLES = 1 << 18
 CANCELLED_DB = 20.0
 # Streams carry their own framing and no exact length; only the others can be caught cut short.
 STREAM_FORMATS = frozenset({"MP3", "OGG"})
-# What tools write into a length field when they do not know it yet.
-_PLACEHOLDERS = frozenset({0, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF})
+# Tools that do not know the length yet write 0 or a number close to one of these (ffmpeg, arecord, SoX, espeak).
+_PLACEHOLDERS = (1 << 31, 1 << 32)
+_UNKNOWN_LENGTH = (1 << 63) - 1
 _WRONG_LENGTH = re.compile(r"(?:data|SSND|riff|Riff size|Data Size)\s*:\s*(\d+) \(should be (\d+)\)")
 
 
@@ -37,7 +40,7 @@ class AudioInfo:
     Attributes
     ----------
     n_samples : int
-        Samples per channel at the file's own rate.
+        Samples per channel at the file's own rate; 0 where the header does not know (a streamed FLAC).
     sr : int
         Sample rate in Hz.
     channels : int
@@ -197,7 +200,7 @@ class _Native:
         try:
             block: npt.NDArray[np.float32] = self.sound.read(n_block, dtype="float32", always_2d=True)
         except soundfile.LibsndfileError as error:
-            at = f"decoding stops after {self.n_samples / self.info.sr:.2f} s"
+            at = f"decoding fails after {self.n_samples / self.info.sr:.2f} s"
             raise AudioError(f"damaged or truncated: {at} ({error.error_string})") from error
         return block
 
@@ -228,29 +231,90 @@ def _resample(blocks: Iterator[npt.NDArray[np.float32]], sr_in: int, sr_out: int
     yield stream.resample_chunk(np.zeros(0, np.float32), last=True)
 
 
+class _Sound(soundfile.SoundFile):  # type: ignore[misc]  # soundfile carries no types
+    """A sound that is read forwards only: soundfile seeks after every block, and a streamed FLAC cannot."""
+
+    def seekable(self) -> bool:
+        """Never."""
+        return False
+
+    def close(self) -> None:
+        """Close the file below too."""
+        super().close()
+        if isinstance(self.name, io.FileIO):
+            self.name.close()
+
+
+class _Unclosed(io.FileIO):
+    """A WAV whose sizes were never filled in, seen with the RIFF size (8) that makes libsndfile take all there is."""
+
+    def readinto(self, buffer: Any, /) -> int | None:
+        """Read, and lay the size over bytes 4 to 8."""
+        at = self.tell()
+        n = super().readinto(buffer)
+        view = memoryview(buffer).cast("B")
+        for i in range(max(at, 4), min(at + (n or 0), 8)):
+            view[i - at] = (8, 0, 0, 0)[i - 4]
+        return n
+
+
 def _open(path: str | os.PathLike[str]) -> soundfile.SoundFile:
     """Open for reading; the only place where libsndfile's open errors are translated."""
     try:
-        if os.stat(path).st_size == 0:
-            raise AudioError("empty file (0 bytes)")
-        with open(path, "rb"):  # libsndfile does not say why it cannot open
-            pass
-        # Bytes on POSIX, so that names that are not valid UTF-8 open too; libsndfile wants text on Windows.
-        native = os.fspath(path) if os.name == "nt" else os.fsencode(path)
-        return soundfile.SoundFile(native)
+        _check_file(path)
+        sound = _sound(path)
+        if not _is_unclosed(path, sound):
+            return sound
+        sound.close()
+        return _Sound(_Unclosed(path))
     except OSError as error:
         raise UnreadableError(f"cannot be read: {error.strerror or error}") from error
     except soundfile.LibsndfileError as error:
-        raise AudioError(f"not a sound file that can be decoded ({error.error_string})") from error
+        # libsndfile says "File does not exist" of an MP3 without frames.
+        reason = "Format not recognised." if "not exist" in error.error_string else error.error_string
+        raise AudioError(f"not a sound file that can be decoded ({reason})") from error
+
+
+def _check_file(path: str | os.PathLike[str]) -> None:
+    status = os.stat(path)
+    if not stat.S_ISREG(status.st_mode):  # a pipe would block
+        raise AudioError("not a regular file")
+    if status.st_size == 0:
+        raise AudioError("empty file (0 bytes)")
+    with open(path, "rb"):  # libsndfile does not say why it cannot open
+        pass
+
+
+def _sound(path: str | os.PathLike[str]) -> _Sound:
+    # Bytes on POSIX, so that names that are not valid UTF-8 open too; libsndfile wants text on Windows.
+    native = os.fspath(path) if os.name == "nt" else os.fsencode(path)
+    try:
+        return _Sound(native)
+    except TypeError as error:  # soundfile asks for the sample rate of a .raw file
+        raise AudioError("raw samples without a header; convert it to WAV or FLAC") from error
+
+
+def _is_unclosed(path: str | os.PathLike[str], sound: _Sound) -> bool:
+    """Whether a WAV's sizes were never filled in: no samples, and a RIFF chunk that is not the whole file."""
+    if sound.frames or sound.format not in {"WAV", "WAVEX"}:
+        return False
+    with open(path, "rb") as file:
+        riff_size = int.from_bytes(file.read(8)[4:], "little")
+        return riff_size + 8 != os.fstat(file.fileno()).st_size
 
 
 def _info(sound: soundfile.SoundFile) -> AudioInfo:
-    info = AudioInfo(sound.frames, sound.samplerate, sound.channels, f"{sound.format}/{sound.subtype}")
+    n_samples = 0 if sound.frames == _UNKNOWN_LENGTH else sound.frames
+    info = AudioInfo(n_samples, sound.samplerate, sound.channels, f"{sound.format}/{sound.subtype}")
     if not MIN_SR <= info.sr <= MAX_SR:
         raise AudioError(f"sample rate of {info.sr} Hz is outside {MIN_SR} to {MAX_SR} Hz")
     if info.channels < 1:
         raise AudioError("no channels")
     for said, found in _WRONG_LENGTH.findall(sound.extra_info):
-        if int(said) not in _PLACEHOLDERS and int(found) < 0.99 * int(said):
+        if int(found) < 0.99 * int(said) and not _is_placeholder(int(said)):
             raise AudioError(f"truncated: the header promises {said} bytes of sound, the file holds {found}")
     return info
+
+
+def _is_placeholder(n_bytes: int) -> bool:
+    return any(abs(n_bytes - placeholder) <= 4096 for placeholder in _PLACEHOLDERS)

@@ -53,6 +53,7 @@ class ClapEmbedder:
         self.batch_size = batch_size or (1 if self.device == "cpu" else GPU_BATCH)
         self._half = self.device == "cuda"
         self._model, self._tokenizer = _load(folder, self.device)
+        _check_fits(folder, self.front_end, self._model.config, len(self._tokenizer))
         self._fused = bool(self._model.config.audio_config.enable_fusion)
         self.checkpoint = Checkpoint(
             name=folder.name,
@@ -81,6 +82,11 @@ class ClapEmbedder:
             for start in range(0, len(rows), TEXT_BATCH):
                 batch = rows[start : start + TEXT_BATCH]
                 vectors[batch] = self._forward_text([tokens[i] for i in batch])
+        if not np.isfinite(vectors).all():
+            raise CheckpointError(
+                f"checkpoint {self.checkpoint.name} gives no finite vector for a text; "
+                "try --device cpu, or choose another with --checkpoint"
+            )
         return vectors
 
     def embed_audio(self, log_mels: Sequence[npt.NDArray[np.float32]]) -> list[npt.NDArray[np.float32]]:
@@ -94,7 +100,7 @@ class ClapEmbedder:
         """
         windows = [mel.moments(log_mel, self.front_end) for log_mel in log_mels]
         vectors = self._embed([window[None] for sound in windows for window in sound], is_longer=False)
-        moments = np.split(vectors, np.cumsum([len(sound) for sound in windows])[:-1])
+        moments = np.split(vectors, np.cumsum([len(sound) for sound in windows]))[:-1]
         long = [i for i, sound in enumerate(windows) if len(sound) > 1]
         if self._fused:
             wholes = self._embed([mel.fuse(log_mels[i], self.front_end) for i in long], is_longer=True)
@@ -168,18 +174,40 @@ def _load(folder: CheckpointFolder, device: str) -> tuple[Any, Any]:
     transformers_logging.disable_progress_bar()
     try:
         model, report = ClapModel.from_pretrained(
-            folder.path, use_safetensors=True, local_files_only=True, dtype=torch.float32, output_loading_info=True
+            folder.path,
+            use_safetensors=True,
+            local_files_only=True,
+            dtype=torch.float32,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # reported below, by name
         )
         tokenizer = AutoTokenizer.from_pretrained(folder.path, local_files_only=True, trust_remote_code=False)
-    except (OSError, ValueError, KeyError, RuntimeError, TypeError) as error:
-        reason = str(error).strip().splitlines()[0]
+    except Exception as error:  # safetensors, tokenizers and the hub library each raise kinds of their own
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise CheckpointError(f"checkpoint {folder.name} does not load: {reason}; fetch it again") from error
-    absent = sorted(report["missing_keys"]) + sorted(str(key) for key in report["mismatched_keys"])
+    absent = sorted({*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])})
     if absent:
         raise CheckpointError(
-            f"checkpoint {folder.name} lacks {len(absent)} weights of a CLAP model ({absent[0]}); fetch it again"
+            f"checkpoint {folder.name} lacks {len(absent)} weights that its config.json asks for ({absent[0]}, "
+            "missing or of another size); fetch it again"
         )
     return model.eval().to(device), tokenizer
+
+
+def _check_fits(folder: CheckpointFolder, front_end: FrontEnd, config: Any, n_tokens: int) -> None:
+    """Refuse files that do not belong together here: the first forward pass would say it in torch's words."""
+    audio = config.audio_config
+    n_frames = audio.spec_size * (audio.spec_size // audio.num_mel_bins)
+    for what, is_there, fits in (
+        ("mel bands", front_end.n_mels, front_end.n_mels == audio.num_mel_bins),
+        ("frames in a window", front_end.n_frames, front_end.n_frames <= n_frames),
+        ("tokens", n_tokens, n_tokens <= config.text_config.vocab_size),
+    ):
+        if not fits:
+            raise CheckpointError(
+                f"checkpoint {folder.name} is a mixture of two: its config.json does not take {is_there} {what}; "
+                "fetch it again"
+            )
 
 
 def _to_numpy(vectors: torch.Tensor) -> npt.NDArray[np.float32]:
@@ -189,5 +217,6 @@ def _to_numpy(vectors: torch.Tensor) -> npt.NDArray[np.float32]:
 
 
 def _unit(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    scaled: npt.NDArray[np.float32] = vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
+    with np.errstate(invalid="ignore"):  # a zero vector becomes NaN, which callers look for
+        scaled: npt.NDArray[np.float32] = vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
     return scaled

@@ -20,6 +20,8 @@ FRONT_END_VERSION = 1
 MOMENT_HOP_S = 5.0
 FLOOR_DB = -100.0
 _BLOCK_FRAMES = 256  # 2 MB of float64 frames: stays in the cache
+_TRUNCATIONS = ("fusion", "rand_trunc")
+_PADDINGS = ("repeatpad", "repeat", "pad")
 
 
 @dataclass(frozen=True)
@@ -54,21 +56,30 @@ class FrontEnd:
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> "FrontEnd":
-        """Read a ``ClapFeatureExtractor`` configuration (the parsed ``preprocessor_config.json``)."""
-        try:
-            return cls(
-                sr=int(config["sampling_rate"]),
-                n_fft=int(config["fft_window_size"]),
-                hop_length=int(config["hop_length"]),
-                n_mels=int(config["feature_size"]),
-                fmin=float(config["frequency_min"]),
-                fmax=float(config["frequency_max"]),
-                n_samples=int(config["max_length_s"] * config["sampling_rate"]),
-                mel_scale="htk" if config["truncation"] == "fusion" else "slaney",
-                padding=str(config["padding"]),
-            )
-        except (KeyError, TypeError, ValueError) as error:
-            raise CheckpointError(f"preprocessor_config.json has no usable {error}; it must be CLAP's own") from error
+        """Read a ``ClapFeatureExtractor`` configuration (the parsed ``preprocessor_config.json``).
+
+        Raises
+        ------
+        CheckpointError
+            If an entry is missing, or the entries make no front end together.
+        """
+        sr = int(_number(config, "sampling_rate"))
+        front_end = cls(
+            sr=sr,
+            n_fft=int(_number(config, "fft_window_size")),
+            hop_length=int(_number(config, "hop_length")),
+            n_mels=int(_number(config, "feature_size")),
+            fmin=_number(config, "frequency_min", least=0),
+            fmax=_number(config, "frequency_max"),
+            n_samples=int(_number(config, "max_length_s", least=0) * sr),
+            mel_scale={"fusion": "htk", "rand_trunc": "slaney"}[_word(config, "truncation", _TRUNCATIONS)],
+            padding=_word(config, "padding", _PADDINGS),
+        )
+        if not front_end.hop_length <= front_end.n_fft <= front_end.n_samples:
+            raise _unusable("hop_length <= fft_window_size <= max_length_s * sampling_rate does not hold")
+        if front_end.fmin + sr / front_end.n_fft >= min(front_end.fmax, sr / 2):
+            raise _unusable("there is no FFT bin between frequency_min and frequency_max")
+        return front_end
 
     @property
     def n_frames(self) -> int:
@@ -87,6 +98,24 @@ class FrontEnd:
             f"v{FRONT_END_VERSION} sr={self.sr} n_fft={self.n_fft} hop={self.hop_length} mels={self.n_mels}"
             f" f={self.fmin:g}-{self.fmax:g} scale={self.mel_scale} n={self.n_samples} padding={self.padding} int16"
         )
+
+
+def _number(config: Mapping[str, Any], name: str, *, least: float = 1, most: float = 1e6) -> float:
+    value = config.get(name)
+    if not isinstance(value, int | float) or not least <= value <= most:
+        raise _unusable(f"{name} is {value!r}, not a number from {least:g} to {most:g}")
+    return float(value)
+
+
+def _word(config: Mapping[str, Any], name: str, words: tuple[str, ...]) -> str:
+    value = config.get(name)
+    if value not in words:
+        raise _unusable(f"{name} is {value!r}, not one of {', '.join(words)}")
+    return str(value)
+
+
+def _unusable(reason: str) -> CheckpointError:
+    return CheckpointError(f"the checkpoint's preprocessor_config.json is not CLAP's: {reason}; fetch it again")
 
 
 def log_mel(blocks: Iterable[npt.NDArray[np.float32]], front_end: FrontEnd) -> npt.NDArray[np.float32]:

@@ -4,13 +4,14 @@ import base64
 import json
 import os
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from clapsearch.search import Hit
-from clapsearch.vocabulary import Description
+if TYPE_CHECKING:
+    from clapsearch.search import Hit
+    from clapsearch.vocabulary import Description
 
 
-def hits_table(hits: Sequence[Hit]) -> str:
+def hits_table(hits: "Sequence[Hit]") -> str:
     """Lay out hits for reading: rank, score, the best moment of a long sound, path."""
     lines = ["rank  score  moment           path"]
     for hit in hits:
@@ -20,24 +21,24 @@ def hits_table(hits: Sequence[Hit]) -> str:
     return "\n".join(lines)
 
 
-def hits_json(hits: Sequence[Hit]) -> str:
+def hits_json(hits: "Sequence[Hit]") -> str:
     """Return one JSON array; a path that is not valid text has its bytes in ``path_b64``."""
     return json.dumps([_hit_record(hit) for hit in hits], indent=2, ensure_ascii=False)
 
 
-def paths(hits: Sequence[Hit], *, end: bytes = b"\n") -> bytes:
+def paths(hits: "Sequence[Hit]", *, end: bytes = b"\n") -> bytes:
     """Return the raw paths, each followed by `end`."""
     return b"".join(os.fsencode(hit.path) + end for hit in hits)
 
 
-def descriptions_table(descriptions: Sequence[Description]) -> str:
+def descriptions_table(descriptions: "Sequence[Description]") -> str:
     """Lay out descriptions for reading."""
     lines = ["rank  score  probability  text"]
     lines += [f"{each.rank:>4}  {each.score:5.3f}  {each.probability:11.1%}  {each.text}" for each in descriptions]
     return "\n".join(lines)
 
 
-def descriptions_json(descriptions: Sequence[Description]) -> str:
+def descriptions_json(descriptions: "Sequence[Description]") -> str:
     """Return one JSON array."""
     records = [
         {"rank": each.rank, "text": each.text, "score": round(each.score, 6), "probability": round(each.probability, 6)}
@@ -86,7 +87,7 @@ def _escaped(char: str) -> str:
     return char.encode("unicode_escape").decode()
 
 
-def _hit_record(hit: Hit) -> dict[str, Any]:
+def _hit_record(hit: "Hit") -> dict[str, Any]:
     times = {"start_s": hit.start_s, "end_s": hit.end_s, "duration_s": hit.duration_s}
     rounded = {name: round(seconds, 3) for name, seconds in times.items()}
     return {"rank": hit.rank, "score": round(hit.score, 6), **path_record(str(hit.path)), **rounded}

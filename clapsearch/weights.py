@@ -1,5 +1,6 @@
 """Where a checkpoint's files are: find or fetch the folder, check that it is whole and safe, hash the weights."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -13,7 +14,7 @@ from clapsearch.errors import CheckpointError
 from clapsearch.settings import cache_folder
 
 BUNDLED = "mini"
-_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
+_HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*(@[\w./-]+)?")
 _PATTERNS = ["*.json", "merges.txt", "*.safetensors"]
 _TOKENIZERS = (("tokenizer.json",), ("vocab.json", "merges.txt"))
 _EXTRACTORS = (("preprocessor_config.json",), ("processor_config.json",))
@@ -53,9 +54,12 @@ class CheckpointFolder:
     def weight_files(self) -> list[Path]:
         """Return the safetensors files, shards in the order of their names."""
         index = self.path / "model.safetensors.index.json"
-        if index.exists() and not (self.path / "model.safetensors").exists():
+        if not index.exists() or (self.path / "model.safetensors").exists():
+            return [self.path / "model.safetensors"]
+        try:
             return [self.path / name for name in sorted(set(_read_json(index)["weight_map"].values()))]
-        return [self.path / "model.safetensors"]
+        except (KeyError, TypeError, AttributeError) as error:
+            raise CheckpointError(f"{index} names no weight files; fetch the checkpoint again") from error
 
 
 def locate(name: str, *, revision: str | None = None, offline: bool = False) -> CheckpointFolder:
@@ -75,15 +79,11 @@ def locate(name: str, *, revision: str | None = None, offline: bool = False) -> 
     CheckpointError
         If it cannot be found, is incomplete, or has no safetensors weights.
     """
-    if name == BUNDLED:
-        found = CheckpointFolder(name, None, Path(__file__).parent / "data" / BUNDLED)
-    elif (folder := Path(name).expanduser()).is_dir():
-        found = CheckpointFolder(str(folder.absolute()), None, folder.absolute())
-    elif _HUB_ID.fullmatch(name):
-        found = _from_hub(*_split_revision(name, revision), offline=offline)
-    else:
-        raise CheckpointError(f"no checkpoint folder {name}; {_HINT}")
-    _check_whole(found)
+    try:
+        found = _find(name, revision, offline=offline)
+        _check_whole(found)
+    except OSError as error:
+        raise CheckpointError(f"checkpoint {name} cannot be read: {error.strerror or error}; {_HINT}") from error
     return found
 
 
@@ -107,6 +107,17 @@ def _digest(files: list[Path]) -> str:
     return total.hexdigest()
 
 
+def _find(name: str, revision: str | None, *, offline: bool) -> CheckpointFolder:
+    if name == BUNDLED:
+        return CheckpointFolder(name, None, Path(__file__).parent / "data" / BUNDLED)
+    folder = Path(os.path.expanduser(name))  # unlike Path.expanduser, it takes the name of a user that is not there
+    if folder.is_dir():
+        return CheckpointFolder(str(folder.absolute()), None, folder.absolute())
+    if _HUB_ID.fullmatch(name):
+        return _from_hub(*_split_revision(name, revision), offline=offline)
+    raise CheckpointError(f"no checkpoint folder {name}; {_HINT}")
+
+
 def _split_revision(name: str, revision: str | None) -> tuple[str, str | None, bool]:
     """Return hub id, revision, and whether the revision is exact (remembered)."""
     repo, _, asked = name.partition("@")
@@ -115,22 +126,22 @@ def _split_revision(name: str, revision: str | None) -> tuple[str, str | None, b
 
 def _from_hub(repo: str, revision: str | None, is_exact: bool, *, offline: bool) -> CheckpointFolder:
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub.errors import LocalEntryNotFoundError
 
-    def download(*, local_only: bool) -> Path:
-        return Path(snapshot_download(repo, revision=revision, allow_patterns=_PATTERNS, local_files_only=local_only))
-
+    if is_exact and not offline:
+        with contextlib.suppress(CheckpointError):
+            here = _from_hub(repo, revision, is_exact, offline=True)
+            _check_whole(here)
+            return here
     try:
-        path = download(local_only=offline or is_exact)
+        path = snapshot_download(repo, revision=revision, allow_patterns=_PATTERNS, local_files_only=offline)
     except LocalEntryNotFoundError as error:
-        if offline or not is_exact:
-            reach = "--offline forbids to fetch it" if offline else "the hub cannot be reached"
-            raise CheckpointError(f"checkpoint {repo} is not on this machine and {reach}; {_HINT}") from error
-        return _from_hub(repo, revision, is_exact=False, offline=False)
-    except (HfHubHTTPError, OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
+        reach = "--offline forbids to fetch it" if offline else "the hub cannot be reached"
+        raise CheckpointError(f"checkpoint {repo} is not on this machine and {reach}; {_HINT}") from error
+    except Exception as error:  # the hub library lets its HTTP client's errors through
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise CheckpointError(f"checkpoint {repo} cannot be fetched: {reason}; {_HINT}") from error
-    return CheckpointFolder(repo, path.name, path)
+    return CheckpointFolder(repo, Path(path).name, Path(path))
 
 
 def _check_whole(folder: CheckpointFolder) -> None:

@@ -7,7 +7,12 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
 from transformers import ClapConfig, ClapFeatureExtractor, ClapModel, PreTrainedTokenizerFast
 
 _SPECIAL = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
-_WORDS = ["rain on a tin roof", "a dog barking in the yard", "glass breaking", "wind, sea, engine, bell, birds and steps"]
+_WORDS = [
+    "rain on a tin roof",
+    "a dog barking in the yard",
+    "glass breaking",
+    "wind, sea, engine, bell, birds and steps",
+]
 
 
 def make_checkpoint(folder: Path, *, fused: bool = True, seed: int = 0, dim: int = 32) -> Path:
@@ -67,9 +72,7 @@ def make_tokenizer() -> PreTrainedTokenizerFast:
         vocab_size=400, special_tokens=_SPECIAL, initial_alphabet=alphabet, show_progress=False
     )
     bpe.train_from_iterator(_WORDS, trainer)
-    bpe.post_processor = processors.TemplateProcessing(
-        single="<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 2)]
-    )
+    bpe.post_processor = processors.TemplateProcessing(single="<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 2)])
     names = dict(zip(("bos", "pad", "eos", "unk", "mask"), _SPECIAL, strict=True))
     tokens = {f"{name}_token": token for name, token in names.items()}
     return PreTrainedTokenizerFast(

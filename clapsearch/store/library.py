@@ -54,16 +54,17 @@ class Library:
         LibraryError
             If the folder cannot be written or the disk is full.
         """
-        if not path.exists() and not create:
-            raise LibraryMissingError(f"no library at {path}; make one with: clapsearch index FOLDER")
         try:
+            if not path.exists() and not create:
+                raise LibraryMissingError(f"no library at {path}; make one with: clapsearch index FOLDER")
             path.parent.mkdir(parents=True, exist_ok=True)
+            if path.is_dir():
+                raise LibraryError(f"{path} is a folder, the library is one file; choose --library FILE")
+            is_old = migrate.check(path)
         except OSError as error:
-            raise LibraryError(f"cannot make the folder {path.parent} ({error.strerror}); choose --library") from error
-        if path.is_dir():
-            raise LibraryError(f"{path} is a folder, the library is one file; choose --library FILE")
+            raise LibraryError(f"cannot open the library {path} ({error.strerror}); choose --library FILE") from error
         library = cls(path)
-        if migrate.check(path):
+        if is_old:
             library._upgrade()
         return library
 

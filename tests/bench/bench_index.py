@@ -1,0 +1,241 @@
+"""Indexing against the stock pipeline: wall time, decode + log-mel, peak memory.
+
+On a seeded choice of files of at most 10 s, copied to a scratch folder (so the page cache is warm for both):
+
+- index, whole process: from start of the process to its end, imports and loading the model included;
+- index, after loading: from the moment the model is loaded (ours still starts its decode workers then) to the end;
+- decode + log-mel: `DecodePool` of two workers, hashing and handing over included, against librosa.load and
+  ClapFeatureExtractor in one process; imports, start of the workers and the first files excluded for both;
+- peak memory: maximum over time of the PSS of the process and all its children, sampled in runs of their own.
+
+Every run is a fresh process, with a new library and an empty cache folder (so ours hashes the weights in every run);
+ours and stock alternate, and medians are compared. Timing needs an otherwise idle machine: the load is printed.
+
+Usage::
+
+    python tests/bench/bench_index.py FOLDER --checkpoint mini|FOLDER [--files 200] [--runs 3] [--memory-runs 1]
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import platform
+import random
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import psutil
+import soundfile
+
+from clapsearch.errors import AudioError
+from clapsearch.mel import FrontEnd
+from clapsearch.weights import locate
+from indexer.decode import read_log_mel
+
+MAX_S = 10.0
+SAMPLE_S = 0.05
+SUFFIXES = {".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff", ".opus"}
+PACKAGES = ("torch", "transformers", "numpy", "faiss-cpu", "librosa", "soundfile", "soxr")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One measured process: seconds of wall time, of wall time after loading, of CPU; bytes of PSS if sampled."""
+
+    whole_s: float
+    after_load_s: float
+    cpu_s: float
+    peak_pss: int = 0
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table; `ratio` is how many times better ours is in time, how many times larger in memory."""
+
+    figure: str
+    ours: str
+    stock: str
+    ratio: float
+    target: str
+    is_met: bool
+
+
+def copy_selection(folder: Path, target: Path, *, n_files: int, seed: int, front_end: FrontEnd) -> float:
+    """Copy a seeded choice of different, decodable sounds of at most 10 s; returns their seconds in all."""
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    random.Random(seed).shuffle(paths)
+    known: set[bytes] = set()
+    total_s = 0.0
+    for path in paths:
+        if len(known) == n_files:
+            return total_s
+        content, duration_s = hashlib.sha256(path.read_bytes()).digest(), probe_s(path, front_end)
+        if content not in known and duration_s is not None:
+            shutil.copy(path, target / f"{len(known):04d}{path.suffix.lower()}")
+            known.add(content)
+            total_s += duration_s
+    raise SystemExit(f"{folder} has {len(known)} different sounds of at most {MAX_S:.0f} s, {n_files} are wanted")
+
+
+def probe_s(path: Path, front_end: FrontEnd) -> float | None:
+    """Return the duration, or None if the file is too long or cannot be indexed."""
+    try:
+        duration_s = float(soundfile.info(path).duration)
+        if duration_s > MAX_S:
+            return None
+        read_log_mel(os.fsencode(path), front_end)
+    except (AudioError, soundfile.LibsndfileError):
+        return None
+    return duration_s
+
+
+def run_role(role: str, sounds: Path, arguments: argparse.Namespace, *, sample_memory: bool = False) -> Run:
+    """Run one role of measured.py in a fresh process."""
+    with tempfile.TemporaryDirectory() as scratch:
+        script = str(Path(__file__).with_name("measured.py"))
+        command = [sys.executable, script, role, str(sounds), arguments.checkpoint, scratch]
+        environment = {**os.environ, "XDG_CACHE_HOME": str(Path(scratch, "cache")), "HF_HUB_OFFLINE": "1"}
+        with Path(scratch, "output").open("w+b") as output, Path(scratch, "errors").open("w+b") as errors:
+            cpu_before, started = children_cpu_s(), time.monotonic()
+            process = subprocess.Popen(command, stdout=output, stderr=errors, env=environment)
+            peak = peak_pss(process) if sample_memory else 0
+            code, whole_s = process.wait(), time.monotonic() - started
+            output.seek(0)
+            errors.seek(0)
+            if code:
+                raise SystemExit(f"{role} ended with {code}:\n{errors.read().decode(errors='replace')[-2000:]}")
+            answer = json.loads(output.read().splitlines()[-1])
+    if answer["n"] != arguments.files:
+        raise SystemExit(f"{role} did {answer['n']} of {arguments.files} files")
+    run = Run(whole_s, answer["after_load_s"], children_cpu_s() - cpu_before, peak)
+    memory = f", peak {peak / 1e6:.0f} MB" if peak else ""
+    print(
+        f"{role:<12} {run.whole_s:6.1f} s whole, {run.after_load_s:6.1f} s after loading, {run.cpu_s:6.1f} s CPU"
+        f"{memory}, load {os.getloadavg()[0]:.1f} {answer.get('stages', '')}",
+        file=sys.stderr,
+    )
+    return run
+
+
+def children_cpu_s() -> float:
+    """Return the CPU seconds of all ended children and their children."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+def peak_pss(process: subprocess.Popen[bytes]) -> int:
+    """Sample a process and its descendants until it ends; returns the largest sum of PSS in bytes."""
+    peak = 0
+    while process.poll() is None:
+        peak = max(peak, family_pss(process.pid))
+        time.sleep(SAMPLE_S)
+    return peak
+
+
+def family_pss(pid: int) -> int:
+    """Return the PSS of a process and all its descendants in bytes."""
+    try:
+        family = [pid, *(child.pid for child in psutil.Process(pid).children(recursive=True))]
+    except psutil.Error:
+        return 0
+    return sum(pss(member) for member in family)
+
+
+def pss(pid: int) -> int:
+    """Return the proportional set size of one process in bytes; 0 if it has just ended."""
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines()
+    except (OSError, ValueError):
+        return 0
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:")), 0)
+
+
+def alternate(stage: str, n_runs: int, run: Callable[[str], Run]) -> tuple[list[Run], list[Run]]:
+    """Run ours and stock in turn."""
+    pairs = [(run(f"{stage}-ours"), run(f"{stage}-stock")) for _ in range(n_runs)]
+    return [ours for ours, _ in pairs], [stock for _, stock in pairs]
+
+
+def time_row(figure: str, ours: list[Run], stock: list[Run], get: Callable[[Run], float], *, target: float) -> Row:
+    """Compare median times."""
+    a, b = (statistics.median(map(get, runs)) for runs in (ours, stock))
+    return Row(figure, f"{a:.2f} s", f"{b:.2f} s", b / a, f">= {target:.1f}x as fast", b / a >= target)
+
+
+def memory_row(ours: list[Run], stock: list[Run]) -> Row:
+    """Compare median peaks."""
+    a, b = (statistics.median(run.peak_pss for run in runs) for runs in (ours, stock))
+    return Row("peak memory (PSS)", f"{a / 1e6:.0f} MB", f"{b / 1e6:.0f} MB", a / b, "<= 1.0x", a <= b)
+
+
+def print_table(rows: list[Row]) -> None:
+    """Print one line a figure."""
+    print(f"{'figure':<22}{'ours':>10}{'stock':>10}{'ratio':>8}  {'target':<17} met")
+    for row in rows:
+        met = "yes" if row.is_met else "NO"
+        print(f"{row.figure:<22}{row.ours:>10}{row.stock:>10}{row.ratio:>7.2f}x  {row.target:<17} {met}")
+
+
+def print_surroundings() -> None:
+    """Print versions and machine."""
+    print(f"python {platform.python_version()}, " + ", ".join(f"{name} {version(name)}" for name in PACKAGES))
+    info = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    model = next((line.partition(":")[2].strip() for line in info if line.startswith("model name")), "unknown CPU")
+    print(f"{model}, {os.cpu_count()} cores, load {', '.join(f'{load:.1f}' for load in os.getloadavg())}")
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description="Indexing against the stock pipeline.")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--checkpoint", required=True, help="mini, or a folder in the hub's layout")
+    parser.add_argument("--files", type=int, default=200)
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--memory-runs", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=0, help="of the choice of files")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Measure and print."""
+    arguments = parse_arguments()
+    front_end = FrontEnd.from_config(locate(arguments.checkpoint, offline=True).extractor_config())
+    with tempfile.TemporaryDirectory() as folder:
+        sounds = Path(folder)
+        total_s = copy_selection(
+            arguments.folder, sounds, n_files=arguments.files, seed=arguments.seed, front_end=front_end
+        )
+
+        def timed(role: str) -> Run:
+            return run_role(role, sounds, arguments)
+
+        def sampled(role: str) -> Run:
+            return run_role(role, sounds, arguments, sample_memory=True)
+
+        mel = alternate("mel", arguments.runs, timed)
+        index = alternate("index", arguments.runs, timed)
+        memory = alternate("index", arguments.memory_runs, sampled)
+    print(f"{arguments.files} files, {total_s / 60:.1f} min of sound, {arguments.checkpoint}, {arguments.runs} runs")
+    print_table(
+        [
+            time_row("index, whole process", *index, lambda run: run.whole_s, target=1.0),
+            time_row("index, after loading", *index, lambda run: run.after_load_s, target=1.0),
+            time_row("decode + log-mel", *mel, lambda run: run.after_load_s, target=3.0),
+            memory_row(*memory),
+        ]
+    )
+    print_surroundings()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,127 @@
+"""Schema states: absent, current, older, newer, foreign, damaged."""
+
+import re
+import shutil
+import sqlite3
+import threading
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from test_store import add_sound, start
+
+from clapsearch import __version__, migrate
+from clapsearch.errors import SchemaError
+from clapsearch.schema import SCHEMA_REVISION, metadata
+from clapsearch.store import Library
+
+
+@pytest.fixture
+def later(tmp_path: Path) -> Path:
+    """The shipped migrations and one more, as the next version would have them."""
+    folder = tmp_path / "migrations"
+    shutil.copytree(migrate.migrations_folder(), folder)
+    (folder / "versions" / "0002_later.py").write_text(
+        '"""Later."""\nfrom alembic import op\nrevision = "0002"\ndown_revision = "0001"\n'
+        'def upgrade():\n    op.execute("ALTER TABLE sound ADD COLUMN later TEXT")\n'
+        "    op.execute(\"UPDATE library SET requires = '9.8.7'\")\n"
+    )
+    return folder
+
+
+def test_migrations_make_exactly_the_tables_of_the_schema(library: Library) -> None:
+    from alembic.autogenerate import compare_metadata
+    from alembic.migration import MigrationContext
+
+    with library._writer.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+
+
+def test_the_newest_migration_is_the_schema_revision() -> None:
+    versions = sorted(file.name for file in (migrate.migrations_folder() / "versions").glob("0*.py"))
+    assert versions[-1].startswith(SCHEMA_REVISION)
+
+
+def test_a_new_library_needs_nothing(library: Library) -> None:
+    assert migrate.revision_of(library.path) == SCHEMA_REVISION
+    assert migrate.check(library.path) is False
+
+
+def test_the_first_schema_requires_no_version_newer_than_this(library: Library) -> None:
+    required = migrate._required_version(library.path)
+    assert [int(part) for part in required.split(".")] <= [int(part) for part in __version__.split(".")]
+
+
+def test_an_older_library_is_backed_up_and_upgraded_and_keeps_everything(library: Library, later: Path) -> None:
+    with library.writing() as writing:
+        add_sound(writing, *start(writing), b"a.wav", seed=1)
+    assert migrate.check(library.path, current="0002", folder=later) is True
+    kept = migrate.upgrade(library._writer, library.path, folder=later)
+    assert kept is not None
+    assert migrate.revision_of(kept) == "0001"
+    assert migrate.revision_of(library.path) == "0002"
+    with closing(sqlite3.connect(library.path)) as upgraded, closing(sqlite3.connect(kept)) as old:
+        assert upgraded.execute("SELECT later FROM sound").fetchall() == [(None,)]
+        assert (
+            upgraded.execute("SELECT data FROM embedding").fetchall()
+            == old.execute("SELECT data FROM embedding").fetchall()
+        )
+
+
+def test_a_failed_upgrade_leaves_the_old_schema_whole(library: Library, later: Path) -> None:
+    broken = later / "versions" / "0002_later.py"
+    broken.write_text(broken.read_text() + '    raise RuntimeError("power cut")\n')
+    with pytest.raises(RuntimeError, match="power cut"):
+        migrate.upgrade(library._writer, library.path, folder=later)
+    assert migrate.revision_of(library.path) == "0001"
+    with closing(sqlite3.connect(library.path)) as plain:
+        assert "later" not in [row[1] for row in plain.execute("PRAGMA table_info(sound)")]
+
+
+def test_a_newer_library_is_refused_with_the_version_it_needs(library: Library, later: Path) -> None:
+    migrate.upgrade(library._writer, library.path, folder=later)
+    with pytest.raises(SchemaError, match=re.escape("install clapsearch 9.8.7 or later")):
+        Library.open(library.path)
+    assert migrate.revision_of(library.path) == "0002"
+
+
+@pytest.mark.parametrize("content", [b"not a database at all, just text\n" * 20, b"SQLite format 3\0" + b"\xff" * 4000])
+def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_bytes(content)
+    with pytest.raises(SchemaError, match="is no clapsearch library"):
+        Library.open(path, create=True)
+    assert path.read_bytes() == content
+
+
+def test_a_database_of_another_program_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "other.sqlite3"
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("CREATE TABLE alembic_version (version_num TEXT)")
+    with pytest.raises(SchemaError, match="another program"):
+        Library.open(path, create=True)
+
+
+def test_an_empty_file_becomes_a_library(tmp_path: Path) -> None:
+    path = tmp_path / "new.sqlite3"
+    path.touch()
+    Library.open(path, create=True).close()
+    assert migrate.revision_of(path) == SCHEMA_REVISION
+
+
+def test_two_processes_may_make_the_same_library_at_once(tmp_path: Path) -> None:
+    path, failures = tmp_path / "library.sqlite3", []
+
+    def make() -> None:
+        try:
+            Library.open(path, create=True).close()
+        except Exception as error:  # noqa: BLE001
+            failures.append(error)
+
+    threads = [threading.Thread(target=make) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert migrate.revision_of(path) == SCHEMA_REVISION

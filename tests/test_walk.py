@@ -1,0 +1,150 @@
+"""What a walk finds, on folders as hostile as they come."""
+
+import os
+
+import peek
+import pytest
+
+from indexer.filters import excluder
+from indexer.walk import File, Unreadable, walk
+
+
+def touch(folder, *relpaths: bytes):
+    for relpath in relpaths:
+        path = os.path.join(os.fsencode(folder), relpath)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "wb") as file:
+            file.write(b"12345")
+
+
+def names(folder, **how):
+    return [item.relpath for item in walk(os.fsencode(folder), **how)]
+
+
+def test_files_come_with_size_and_mtime(tmp_path):
+    touch(tmp_path, b"a.wav")
+    os.utime(tmp_path / "a.wav", ns=(1, 1_700_000_000_123_456_789))
+    assert list(walk(os.fsencode(tmp_path))) == [File(b"a.wav", 5, 1_700_000_000_123_456_789)]
+
+
+def test_only_sound_files_are_found(tmp_path):
+    touch(tmp_path, b"a.wav", b"a.txt", b"cover.png", b"b.FLAC", b"wav")
+    assert names(tmp_path) == [b"a.wav", b"b.FLAC"]
+
+
+def test_hidden_files_and_folders_are_skipped(tmp_path):
+    touch(tmp_path, b"a.wav", b"._a.wav", b".hidden.wav", b".cache/b.wav", b"x/._b.wav")
+    assert names(tmp_path) == [b"a.wav"]
+
+
+def test_order_does_not_depend_on_creation(tmp_path):
+    relpaths = [b"z.wav", b"b/y.wav", b"a/x.wav", b"b/c/w.wav", b"a.wav", b"B.wav"]
+    touch(tmp_path / "one", *relpaths)
+    touch(tmp_path / "two", *reversed(relpaths))
+    expected = [b"B.wav", b"a.wav", b"z.wav", b"a/x.wav", b"b/y.wav", b"b/c/w.wav"]
+    assert names(tmp_path / "one") == expected
+    assert names(tmp_path / "two") == expected
+
+
+def test_a_folder_may_be_named_like_a_sound(tmp_path):
+    touch(tmp_path, b"album.wav/a.wav")
+    assert names(tmp_path) == [b"album.wav/a.wav"]
+
+
+def test_names_that_are_not_text_stay_bytes(tmp_path):
+    touch(tmp_path, b"\xff\xfe.wav", b"caf\xe9/a.wav")
+    assert names(tmp_path) == [b"\xff\xfe.wav", b"caf\xe9/a.wav"]
+
+
+def test_names_may_hold_newlines_and_control_characters(tmp_path):
+    touch(tmp_path, b"two\nlines.wav", b"\x1b[31m/red.wav")
+    assert names(tmp_path) == [b"two\nlines.wav", b"\x1b[31m/red.wav"]
+
+
+def test_linked_files_and_folders_are_followed(tmp_path):
+    touch(tmp_path / "elsewhere", b"a.wav", b"deep/b.wav")
+    root = tmp_path / "root"
+    root.mkdir()
+    (root / "folder").symlink_to(tmp_path / "elsewhere")
+    (root / "file.wav").symlink_to(tmp_path / "elsewhere" / "a.wav")
+    assert names(root) == [b"file.wav", b"folder/a.wav", b"folder/deep/b.wav"]
+
+
+def test_a_linked_folder_inside_the_root_is_found_by_its_real_name_only(tmp_path):
+    touch(tmp_path, b"z/real/a.wav")
+    (tmp_path / "a_link").symlink_to(tmp_path / "z" / "real")
+    assert names(tmp_path) == [b"z/real/a.wav"]
+
+
+def test_link_loops_end(tmp_path):
+    touch(tmp_path, b"a/b/c.wav")
+    (tmp_path / "a" / "b" / "up").symlink_to(tmp_path)
+    (tmp_path / "a" / "here").symlink_to(".")
+    assert names(tmp_path) == [b"a/b/c.wav"]
+
+
+def test_a_link_to_itself_is_no_sound_and_stops_nothing(tmp_path):
+    touch(tmp_path, b"z.wav")
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "loop.wav").symlink_to("loop.wav")
+    found = list(walk(os.fsencode(tmp_path)))
+    assert [item.relpath for item in found if isinstance(item, File)] == [b"z.wav"]
+
+
+def test_broken_links_are_no_sounds(tmp_path):
+    touch(tmp_path, b"a.wav")
+    (tmp_path / "broken.wav").symlink_to("nowhere.wav")
+    (tmp_path / "broken").symlink_to("nowhere")
+    assert list(walk(os.fsencode(tmp_path))) == [File(b"a.wav", 5, os.stat(tmp_path / "a.wav").st_mtime_ns)]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+def test_a_pipe_named_like_a_sound_is_left_alone(tmp_path):
+    touch(tmp_path, b"b.wav")
+    os.mkfifo(tmp_path / "a.wav")
+    (tmp_path / "link.wav").symlink_to("a.wav")
+    assert names(tmp_path) == [b"b.wav"]
+
+
+def test_excluded_names_and_folders_are_not_entered(tmp_path):
+    touch(tmp_path, b"a.wav", b"a.mp3", b"old/b.wav", b"x/old/c.wav", b"x/d.wav")
+    assert names(tmp_path, is_excluded=excluder(["*.mp3", "old"])) == [b"a.wav", b"x/d.wav"]
+
+
+def test_inner_roots_are_not_entered(tmp_path):
+    touch(tmp_path, b"a.wav", b"inner/b.wav", b"inner2/c.wav")
+    inner = frozenset([os.fsencode(tmp_path / "inner")])
+    assert names(tmp_path, inner_roots=inner) == [b"a.wav", b"inner2/c.wav"]
+
+
+def test_inner_roots_are_not_entered_through_a_link(tmp_path):
+    touch(tmp_path, b"a.wav", b"inner/b.wav")
+    (tmp_path / "link").symlink_to("inner")
+    assert names(tmp_path, inner_roots=frozenset([os.fsencode(tmp_path / "inner")])) == [b"a.wav"]
+
+
+def test_a_root_that_is_not_there_is_unreadable(tmp_path):
+    assert list(walk(os.fsencode(tmp_path / "gone"))) == [Unreadable(b"", "No such file or directory")]
+
+
+def test_a_folder_without_permission_is_unreadable_and_the_rest_is_found(tmp_path):
+    touch(tmp_path, b"a.wav", b"locked/b.wav", b"locked/deep/c.wav", b"z/d.wav")
+    (tmp_path / "locked").chmod(0)
+    with peek.permissions_count():
+        found = list(walk(os.fsencode(tmp_path)))
+    (tmp_path / "locked").chmod(0o755)
+    assert [item.relpath for item in found] == [b"a.wav", b"locked", b"z/d.wav"]
+    assert found[1] == Unreadable(b"locked", "Permission denied")
+
+
+def test_links_into_a_folder_without_permission_are_unreadable(tmp_path):
+    touch(tmp_path / "locked", b"a.wav", b"deep/b.wav")
+    touch(tmp_path / "root", b"z.wav")
+    (tmp_path / "root" / "file.wav").symlink_to(tmp_path / "locked" / "a.wav")
+    (tmp_path / "root" / "folder").symlink_to(tmp_path / "locked" / "deep")
+    (tmp_path / "locked").chmod(0)
+    with peek.permissions_count():
+        found = list(walk(os.fsencode(tmp_path / "root")))
+    (tmp_path / "locked").chmod(0o755)
+    assert {item.relpath for item in found if isinstance(item, File)} == {b"z.wav"}
+    assert {item.relpath for item in found if isinstance(item, Unreadable)} == {b"file.wav", b"folder"}
