@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from typing import Any, Self
 
@@ -21,8 +22,11 @@ from clapsearch.mel import FLOOR_DB, FrontEnd, log_mel
 
 HASH_BYTES = 16
 STALL_S = 60.0
+START_S = 60.0
 _READ_BYTES = 1 << 20
 _READY = "ready"
+# Someone told the worker to end; that says nothing about its file.
+_ENDED = {-number for number in (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM))}
 
 
 @dataclass(frozen=True)
@@ -138,7 +142,13 @@ class DecodePool:
     def __init__(self, front_end: FrontEnd, *, n_workers: int, stall_s: float = STALL_S) -> None:
         self._front_end = front_end
         self._stall_s = stall_s
-        self._workers = [_Worker(front_end) for _ in range(n_workers)]
+        self._workers: list[_Worker] = []
+        try:
+            for _ in range(n_workers):
+                self._workers.append(_Worker(front_end))
+        except ClapsearchError:
+            self.__exit__()
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -170,9 +180,10 @@ class DecodePool:
             busy = {worker.connection: worker for worker in self._workers if worker.path is not None}
             if not busy:
                 return
-            ready = wait(list(busy), timeout=min(1.0, self._stall_s / 4))
+            wait(list(busy), timeout=min(1.0, self._stall_s / 4))
             for connection, worker in busy.items():
-                outcome = worker.receive(wants) if connection in ready else worker.stalled(self._stall_s)
+                # Asked now, not before the loop: a caller slow to take an outcome is no stall of the next worker.
+                outcome = worker.receive(wants) if connection.poll() else worker.stalled(self._stall_s)
                 if outcome is not None:
                     yield outcome
                 if not worker.is_alive:
@@ -190,9 +201,15 @@ class _Worker:
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
         self._process = context.Process(target=_work, args=(theirs, front_end), daemon=True)
-        with _hidden_main():
-            self._process.start()
-        theirs.close()
+        try:
+            with _hidden_main(), _blocked_interrupt():
+                self._process.start()
+        except OSError as error:
+            raise ClapsearchError(
+                f"decode workers cannot start ({error.strerror or error}); take fewer with --workers"
+            ) from error
+        finally:
+            theirs.close()
         self.path: bytes | None = None
         self.is_alive = True
         self._is_ready = False
@@ -221,10 +238,13 @@ class _Worker:
 
     def stalled(self, stall_s: float) -> Outcome | None:
         """Kill the worker if it was silent for too long."""
-        if time.monotonic() - self._heard < stall_s:
+        silent_s = time.monotonic() - self._heard
+        if silent_s < (stall_s if self._is_ready else max(stall_s, START_S)):
             return None
         self._process.kill()
         self.is_alive = False
+        if not self._is_ready:
+            raise ClapsearchError(f"decode workers cannot start (silent for {silent_s:.0f} s); see CONTRIBUTING.md")
         reason = f"the decoder stood still for {stall_s:.0f} s; convert the file, then index again"
         return Skipped(self.path or b"", self._content_hash, reason, transient=self._content_hash is None)
 
@@ -238,6 +258,7 @@ class _Worker:
         self._process.join(timeout=5)
         if self._process.is_alive():
             self._process.kill()
+            self._process.join()
         self.connection.close()
 
     def _answer(self, hashed: _Hashed, wants: Callable[[bytes, bytes], bool]) -> Outcome | None:
@@ -264,9 +285,10 @@ class _Worker:
         self._process.join(timeout=5)
         if not self._is_ready:
             raise ClapsearchError(f"decode workers cannot start (exit {self._process.exitcode}); see CONTRIBUTING.md")
-        reason = (
-            f"the decoder crashed on this file ({_exit_name(self._process.exitcode)}); convert it, then index again"
-        )
+        code = self._process.exitcode
+        if code in _ENDED:
+            return Skipped(self.path or b"", self._content_hash, "the decoder was told to end", transient=True)
+        reason = f"the decoder crashed on this file ({_exit_name(code)}); convert it, then index again"
         return Skipped(self.path or b"", self._content_hash, reason, transient=self._content_hash is None)
 
 
@@ -290,6 +312,20 @@ def _hidden_main() -> Iterator[None]:
         yield
     finally:
         vars(main).update(hidden)
+
+
+@contextlib.contextmanager
+def _blocked_interrupt() -> Iterator[None]:
+    """Start a worker with ^C blocked, which it inherits: before it can ignore the signal, it would die of it."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    resource_tracker.ensure_running()  # or else starting the worker starts this, and that unblocks
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _work(connection: Connection, front_end: FrontEnd) -> None:

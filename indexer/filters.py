@@ -22,15 +22,14 @@ def excluder(globs: Sequence[str]) -> Callable[[bytes], bool]:
     """Compile globs into a test of relative paths.
 
     A glob matches a whole relative path or a single name in it, so that ``old``, ``*.mp3`` and ``takes/*/bad_*`` do
-    what they say; case counts.
+    what they say; case counts. A byte that is not text counts as one character.
     """
     if not globs:
         return lambda relpath: False
-    expression = "|".join(fnmatch.translate(glob.strip("/")) for glob in globs)
-    pattern = re.compile(expression.encode("utf-8", "surrogateescape"))
+    pattern = re.compile("|".join(fnmatch.translate(glob.strip("/")) for glob in globs))
 
     def is_excluded(relpath: bytes) -> bool:
-        portable = relpath.replace(os.sep.encode(), b"/")
-        return bool(pattern.match(portable) or pattern.match(portable.rpartition(b"/")[2]))
+        portable = os.fsdecode(relpath).replace(os.sep, "/")
+        return bool(pattern.match(portable) or pattern.match(portable.rpartition("/")[2]))
 
     return is_excluded

@@ -24,7 +24,7 @@ def demo(
 ) -> None:
     """Try it all on synthesised sounds, without network."""
     with tempfile.TemporaryDirectory(prefix="clapsearch-demo-") as scratch:
-        _run(keep or Path(scratch))
+        _run((keep or Path(scratch)).absolute())
 
 
 def _run(folder: Path) -> None:
@@ -34,7 +34,7 @@ def _run(folder: Path) -> None:
     sounds = folder / "sounds"
     typer.echo(f"synthesising {len(SOUNDS)} sounds ...")
     write_sounds(sounds)
-    kinds = {sounds / sound.name: sound.kind for sound in SOUNDS}
+    kinds = {sounds / sound.name: sound.kind for sound in SOUNDS}  # a kept folder may hold others too
     settings = Settings(library=folder / "library.sqlite3", checkpoint=BUNDLED, offline=True)
     with api.Session(settings) as session:
         report = session.index([sounds])
@@ -46,11 +46,14 @@ def _run(folder: Path) -> None:
 
 def _ask(session: api.Session, question: "Question", sounds: Path, kinds: dict[Path, str]) -> bool:
     """Ask one question and print its answers, right ones marked; returns whether one is right."""
+    from clapsearch.present import printable
+
     hits = session.search(question.text, top_k=SHOWN)
-    marks = [kinds[hit.path] in question.kinds for hit in hits]
+    marks = [kinds.get(hit.path) in question.kinds for hit in hits]
     typer.echo(f'"{question.text}": {"right" if any(marks) else "wrong"}')
     for hit, is_right in zip(hits, marks, strict=True):
-        typer.echo(f"  {'*' if is_right else ' '} {hit.score:5.3f}  {hit.path.relative_to(sounds)}{_moment(hit)}")
+        name = printable(str(hit.path.relative_to(sounds)))
+        typer.echo(f"  {'*' if is_right else ' '} {hit.score:5.3f}  {name}{_moment(hit)}")
     return any(marks)
 
 

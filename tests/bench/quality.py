@@ -8,6 +8,8 @@ A query is a label; every clip that shares it is right. With rel(k) = 1 if hit k
 - R@k: share of queries with at least one right clip among the first k;
 - mAP@10: mean over queries of sum(precision@k * rel(k) for k in 1..10) / min(n_right, 10).
 
+``sd`` and ``range`` are over stock's seeds; the 95 % interval of the difference is a paired bootstrap over queries.
+
 Usage::
 
     python tests/bench/quality.py MANIFEST --audio DIR --checkpoint mini|FOLDER [--split dev]
@@ -21,13 +23,17 @@ import csv
 import itertools
 import os
 import tempfile
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 TOP_K = 10
+N_BOOTSTRAP = 10_000
+FIGURES = ("R@1", "R@10", "mAP@10")
 Rankings = dict[str, list[str]]
 
 
@@ -37,15 +43,6 @@ class Clip:
 
     path: str
     label: str
-
-
-@dataclass(frozen=True)
-class Scores:
-    """Means over all queries."""
-
-    r_at_1: float
-    r_at_10: float
-    map_at_10: float
 
 
 def read_clips(manifest: Path, *, split: str, kinds: Sequence[str]) -> list[Clip]:
@@ -91,16 +88,15 @@ def rank_stock(
     return rankings
 
 
-def score(rankings: Rankings, clips: Sequence[Clip]) -> Scores:
-    """Average over the queries."""
+def score(rankings: Rankings, clips: Sequence[Clip]) -> npt.NDArray[np.float64]:
+    """Score every query; shape (n_queries, len(FIGURES)), queries in the order of the labels."""
     label_of = {clip.path: clip.label for clip in clips}
-    hits, precisions = [], []
-    for label, paths in rankings.items():
+    n_right = Counter(clip.label for clip in clips)
+    rows = []
+    for label, paths in sorted(rankings.items()):
         right = [label_of[path] == label for path in paths]
-        hits.append((right[0], any(right)))
-        precisions.append(average_precision(right, sum(clip.label == label for clip in clips)))
-    r_at_1, r_at_10 = np.mean(hits, axis=0)
-    return Scores(float(r_at_1), float(r_at_10), float(np.mean(precisions)))
+        rows.append((right[0], any(right), average_precision(right, n_right[label])))
+    return np.array(rows, float)
 
 
 def average_precision(right: Sequence[bool], n_right: int) -> float:
@@ -118,21 +114,25 @@ def top_hit_changes(rankings: Sequence[Rankings]) -> tuple[float, float]:
     return float(np.mean(pairs)), float(np.mean(unstable))
 
 
-def print_table(ours: Scores, stock: Sequence[Scores]) -> None:
-    """Print one row a figure; for stock the mean, the standard deviation and the range over seeds."""
-    print(f"{'figure':<10}{'ours':>8}" + (f"{'stock':>9}{'sd':>7}{'range':>14}{'ours - stock':>15}" if stock else ""))
-    figures: list[tuple[str, Callable[[Scores], float]]] = [
-        ("R@1", lambda scores: scores.r_at_1),
-        ("R@10", lambda scores: scores.r_at_10),
-        ("mAP@10", lambda scores: scores.map_at_10),
-    ]
-    for name, get in figures:
-        line = f"{name:<10}{get(ours):>8.3f}"
-        if stock:
-            values = np.array([get(scores) for scores in stock])
-            spread = f"{values.min():.3f}-{values.max():.3f}"
-            sd = values.std(ddof=1) if len(values) > 1 else 0.0
-            line += f"{values.mean():>9.3f}{sd:>7.3f}{spread:>14}{get(ours) - values.mean():>+15.3f}"
+def interval(differences: npt.NDArray[np.float64]) -> tuple[float, float]:
+    """Return the 95 % bootstrap interval of a mean over queries: what the choice of queries alone can do."""
+    draws = np.random.default_rng(0).choice(differences, (N_BOOTSTRAP, len(differences)))
+    low, high = np.quantile(draws.mean(axis=1), [0.025, 0.975])
+    return float(low), float(high)
+
+
+def print_table(ours: npt.NDArray[np.float64], stock: npt.NDArray[np.float64] | None) -> None:
+    """Print one row a figure; for stock, shape (n_seeds, n_queries, n_figures), the spread over seeds."""
+    titles = f"{'stock':>8}{'sd':>7}{'range':>13}  ours - stock (95 %)"
+    print(f"{'figure':<8}{'ours':>7}" + (titles if stock is not None else ""))
+    for i, name in enumerate(FIGURES):
+        line = f"{name:<8}{ours[:, i].mean():>7.3f}"
+        if stock is not None:
+            seeds, difference = stock[:, :, i].mean(axis=1), ours[:, i] - stock[:, :, i].mean(axis=0)
+            low, high = interval(difference)
+            spread = f"{seeds.min():.3f}-{seeds.max():.3f}"
+            sd = seeds.std(ddof=1) if len(seeds) > 1 else 0.0
+            line += f"{seeds.mean():>8.3f}{sd:>7.3f}{spread:>13}  {difference.mean():+.3f} ({low:+.3f} to {high:+.3f})"
         print(line)
 
 
@@ -165,10 +165,10 @@ def main() -> None:
         ours = rank_ours(clips, labels, folder, arguments.checkpoint, Path(scratch, "library.sqlite3"))
         print(f"{arguments.checkpoint}, split {arguments.split}: {len(clips)} clips, {len(labels)} labels as queries")
         if not arguments.stock:
-            print_table(score(ours, clips), [])
+            print_table(score(ours, clips), None)
             return
         stock = rank_stock(clips, labels, folder, arguments.checkpoint, arguments.seeds)
-        print_table(score(ours, clips), [score(ranking, clips) for ranking in stock])
+        print_table(score(ours, clips), np.stack([score(ranking, clips) for ranking in stock]))
         if len(stock) > 1:
             by_pair, at_all = top_hit_changes(stock)
             print(f"stock's top hit changes: {by_pair:.0%} of queries between two seeds, {at_all:.0%} over all")
