@@ -176,8 +176,8 @@ def fuse(log_mel: npt.NDArray[np.float32], front_end: FrontEnd) -> npt.NDArray[n
 
 def _shrink(log_mel: npt.NDArray[np.float32], n_frames: int) -> npt.NDArray[np.float32]:
     """Resize along time as torch's bilinear interpolate does with align_corners=False and no antialias."""
-    scale = np.float32(len(log_mel) / n_frames)
-    at = np.maximum((np.arange(n_frames, dtype=np.float32) + np.float32(0.5)) * scale - np.float32(0.5), 0)
+    scale = float(np.float32(len(log_mel) / n_frames))  # torch's positions are float32, rounded once
+    at = np.maximum((np.arange(n_frames) + 0.5) * scale - 0.5, 0).astype(np.float32)
     low = at.astype(np.int64)
     high = np.minimum(low + 1, len(log_mel) - 1)
     weight = (at - low.astype(np.float32))[:, None]

@@ -1,5 +1,6 @@
 """The front end equals transformers' extractor to 1e-4 dB, whatever the checkpoint's numbers and the block sizes."""
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -59,8 +60,7 @@ def sweep(n_samples: int) -> np.ndarray:
 LENGTHS = [48, 1023, 47_999, 160_000, 240_000, 240_001, 479_999, 480_000, 480_001, 480_479, 480_480, 480_481, 733_333]
 
 
-@pytest.mark.parametrize("config", [HTK, SLANEY], ids=["htk", "slaney"])
-@pytest.mark.parametrize("n_samples", LENGTHS)
+@pytest.mark.parametrize(("n_samples", "config"), [*((n, HTK) for n in LENGTHS), *((n, SLANEY) for n in LENGTHS[::3])])
 def test_log_mel_equals_transformers(n_samples: int, config: dict[str, Any]) -> None:
     waveform = noise(n_samples / 48_000, seed=n_samples % 11)
     found = ours(waveform, **config)
@@ -91,7 +91,7 @@ def test_one_more_hop_makes_two_moments() -> None:
 
 
 @pytest.mark.parametrize("padding", ["repeatpad", "repeat", "pad"])
-@pytest.mark.parametrize("n_samples", [700, 100_000, 479_999, 480_000])
+@pytest.mark.parametrize("n_samples", [700, 100_000, 479_999])
 def test_every_padding_equals_transformers(padding: str, n_samples: int) -> None:
     waveform = noise(n_samples / 48_000)
     assert_equal_db(ours(waveform, **HTK, padding=padding), theirs(waveform, **HTK, padding=padding))
@@ -105,7 +105,7 @@ def test_paddings_differ() -> None:
 
 
 OTHER = [
-    {"feature_size": 128, "frequency_min": 0},
+    {"feature_size": 128, "fft_window_size": 4096, "frequency_min": 0},
     {"feature_size": 40, "frequency_min": 20, "frequency_max": 8_000},
     {"sampling_rate": 16_000, "hop_length": 160, "fft_window_size": 512, "frequency_max": 8_000, "frequency_min": 50},
     {"sampling_rate": 32_000, "hop_length": 320, "max_length_s": 5, "frequency_min": 50},
@@ -113,9 +113,8 @@ OTHER = [
 ]
 
 
-@pytest.mark.parametrize("truncation", ["fusion", "rand_trunc"])
 @pytest.mark.parametrize("config", OTHER, ids=str)
-@pytest.mark.parametrize("share", [0.3, 1.0, 1.7])
+@pytest.mark.parametrize(("share", "truncation"), [(0.3, "fusion"), (1.7, "fusion"), (0.7, "rand_trunc")])
 def test_other_checkpoints_numbers_come_from_their_config(
     config: dict[str, Any], truncation: str, share: float
 ) -> None:
@@ -144,7 +143,7 @@ def test_quantise_goes_through_int16_as_laion_does() -> None:
 # --- streaming -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("block", [1_000, 4_801, 65_536, 480_000, 480_001, 480_002, 10**9])
+@pytest.mark.parametrize("block", [1_000, 65_536, 480_000, 480_001, 480_002])
 @pytest.mark.parametrize("n_samples", [200_000, 480_300, 1_000_003])
 def test_block_sizes_change_no_bit(block: int, n_samples: int) -> None:
     waveform = noise(n_samples / 48_000)
@@ -155,7 +154,7 @@ def test_block_sizes_change_no_bit(block: int, n_samples: int) -> None:
 def test_tiny_and_empty_blocks_change_no_bit() -> None:
     waveform = noise(10.5)
     edges = [0, 1, 1, 3, 512, 513, 480_000, 480_000, 480_001, 480_002, 503_000, 503_999, 504_000, 504_000]
-    blocks = [waveform[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+    blocks = [waveform[start:end] for start, end in pairwise(edges)]
     assert np.array_equal(log_mel(blocks, front_end(**HTK)), ours(waveform, **HTK))
 
 
@@ -194,7 +193,8 @@ def test_moments_are_views_of_whole_windows_that_cover_the_sound() -> None:
 
 @pytest.mark.parametrize("n_frames", [1002, 1003, 1004, 1500, 2048, 6001, 60_001])
 def test_fused_input_is_the_shrunk_whole_and_the_middle_crops(n_frames: int) -> None:
-    whole = np.random.default_rng(n_frames).uniform(-100, 20, (n_frames, 64)).astype(np.float32)
+    # Steps of at most 2 dB: torch rounds positions in float32, differently from CPU to CPU.
+    whole = np.random.default_rng(n_frames).uniform(-51, -49, (n_frames, 64)).astype(np.float32)
     fused = fuse(whole, front_end(**HTK))
     assert fused.shape == (4, 1001, 64)
     assert fused.dtype == np.float32
@@ -209,10 +209,10 @@ def test_fused_input_is_the_shrunk_whole_and_the_middle_crops(n_frames: int) -> 
 
 
 def test_fused_crops_are_ones_the_stock_extractor_may_draw() -> None:
-    whole = np.random.default_rng(3).uniform(-100, 20, (1004, 64)).astype(np.float32)
+    whole = np.random.default_rng(3).uniform(-51, -49, (1004, 64)).astype(np.float32)
     ours_drawn = fuse(whole, front_end(**HTK))
     stock = extractor(**HTK)
-    drawn = [stock._random_mel_fusion(whole, 1004, 1001) for _ in range(60)]
+    drawn = [stock._random_mel_fusion(whole, 1004, 1001) for _ in range(30)]
     assert any(np.array_equal(ours_drawn[1:], one[1:]) for one in drawn)
     assert np.abs(ours_drawn[0] - drawn[0][0]).max() < 1e-4
 
@@ -226,7 +226,7 @@ def test_fused_input_of_another_window() -> None:
 # --- filter bank -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("config", [HTK, SLANEY, *OTHER, SLANEY | {"feature_size": 128}], ids=str)
+@pytest.mark.parametrize("config", [HTK, SLANEY, *OTHER, SLANEY | {"feature_size": 80}], ids=str)
 def test_filter_bank_equals_transformers(config: dict[str, Any]) -> None:
     numbers = front_end(**config)
     is_htk = numbers.mel_scale == "htk"
@@ -280,9 +280,18 @@ def test_identity_names_every_number(change: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["sampling_rate", "fft_window_size", "hop_length", "feature_size", "frequency_min", "frequency_max",
-     "max_length_s", "truncation", "padding"],
-)  # fmt: skip
+    [
+        "sampling_rate",
+        "fft_window_size",
+        "hop_length",
+        "feature_size",
+        "frequency_min",
+        "frequency_max",
+        "max_length_s",
+        "truncation",
+        "padding",
+    ],
+)
 @pytest.mark.parametrize("value", ["absent", None, "many", -1, float("nan"), float("inf"), [1], {}, 1e12])
 def test_a_broken_entry_is_named(name: str, value: Any) -> None:
     config = extractor(**HTK).to_dict()
