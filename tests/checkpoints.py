@@ -1,6 +1,7 @@
 """Tiny, real, random CLAP checkpoints in the hub's layout."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
@@ -15,18 +16,28 @@ _WORDS = [
 ]
 
 
-def make_checkpoint(folder: Path, *, fused: bool = True, seed: int = 0, dim: int = 32) -> Path:
-    """Save a random model, its extractor configuration and its tokenizer; returns the folder."""
+def make_checkpoint(
+    folder: Path,
+    *,
+    fused: bool = True,
+    seed: int = 0,
+    dim: int = 32,
+    audio: dict[str, Any] | None = None,
+    extractor: dict[str, Any] | None = None,
+) -> Path:
+    """Save a random model, its extractor configuration and its tokenizer; returns the folder.
+
+    `audio` and `extractor` replace entries of the audio tower's and the feature extractor's configuration.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    make_model(fused=fused, seed=seed, dim=dim).save_pretrained(folder)
-    ClapFeatureExtractor(
-        frequency_min=50, truncation="fusion" if fused else "rand_trunc", padding="repeatpad"
-    ).save_pretrained(folder)
+    make_model(fused=fused, seed=seed, dim=dim, audio=audio).save_pretrained(folder)
+    numbers = {"frequency_min": 50, "truncation": "fusion" if fused else "rand_trunc", "padding": "repeatpad"}
+    ClapFeatureExtractor(**numbers | (extractor or {})).save_pretrained(folder)
     make_tokenizer().save_pretrained(folder)
     return folder
 
 
-def make_model(*, fused: bool = True, seed: int = 0, dim: int = 32) -> ClapModel:
+def make_model(*, fused: bool = True, seed: int = 0, dim: int = 32, audio: dict[str, Any] | None = None) -> ClapModel:
     """Build a random model with weights large enough to tell inputs apart."""
     audio = {
         "enable_fusion": fused,
@@ -40,6 +51,7 @@ def make_model(*, fused: bool = True, seed: int = 0, dim: int = 32) -> ClapModel
         "num_hidden_layers": 2,
         "window_size": 4,
         "projection_dim": dim,
+        **(audio or {}),
     }
     text = {
         "vocab_size": 400,

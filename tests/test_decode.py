@@ -134,8 +134,7 @@ def test_a_worker_killed_while_it_reads_is_one_failure_worth_another_try(tmp_pat
     os.mkfifo(pipe)
 
     def kill_reader():
-        while not any(process.name() and _is_opening(process) for process in map(_ps, workers())):
-            time.sleep(0.02)
+        _wait_for_reader(pipe)
         workers()[0].kill()
 
     killer = threading.Thread(target=kill_reader)
@@ -148,15 +147,15 @@ def test_a_worker_killed_while_it_reads_is_one_failure_worth_another_try(tmp_pat
     assert all(isinstance(outcomes[path], Decoded) for path in paths)
 
 
-def _ps(process):
-    return psutil.Process(process.pid)
-
-
-def _is_opening(process):
-    """Whether a worker is done with its start and asleep: all its modules are loaded and it uses no CPU."""
-    before = process.cpu_times()
-    time.sleep(0.2)
-    return process.num_threads() >= 1 and sum(before[:2]) > 0.1 and process.cpu_times()[:2] == before[:2]
+def _wait_for_reader(pipe):
+    """A pipe can be opened to write without waiting only while someone reads it."""
+    while True:
+        try:
+            os.close(os.open(pipe, os.O_WRONLY | os.O_NONBLOCK))
+        except OSError:
+            time.sleep(0.01)
+        else:
+            return
 
 
 @POSIX_ONLY
@@ -220,8 +219,8 @@ def test_a_slow_reader_is_no_stall(tmp_path, paths, write_sound):
     with DecodePool(FRONT_END, n_workers=2, stall_s=1) as pool:
         outcomes = []
         for outcome in pool.run(iter([paths[0], long, *paths[1:]]), lambda path, content_hash: True):
+            time.sleep(0 if outcomes else 1.2)
             outcomes.append(outcome)
-            time.sleep(1.2)
     assert len(outcomes) == 5
     assert all(isinstance(outcome, Decoded) for outcome in outcomes)
 
