@@ -111,7 +111,7 @@ def _find(name: str, revision: str | None, *, offline: bool) -> CheckpointFolder
     if name == BUNDLED:
         return CheckpointFolder(name, None, Path(__file__).parent / "data" / BUNDLED)
     folder = Path(os.path.expanduser(name))  # unlike Path.expanduser, it takes the name of a user that is not there
-    if folder.is_dir():
+    if name and folder.is_dir():
         return CheckpointFolder(str(folder.absolute()), None, folder.absolute())
     if _HUB_ID.fullmatch(name):
         return _from_hub(*_split_revision(name, revision), offline=offline)

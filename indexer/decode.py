@@ -146,7 +146,7 @@ class DecodePool:
         try:
             for _ in range(n_workers):
                 self._workers.append(_Worker(front_end))
-        except ClapsearchError:
+        except BaseException:
             self.__exit__()
             raise
 
@@ -199,17 +199,14 @@ class _Worker:
 
     def __init__(self, front_end: FrontEnd) -> None:
         context = multiprocessing.get_context("spawn")
-        self.connection, theirs = context.Pipe()
-        self._process = context.Process(target=_work, args=(theirs, front_end), daemon=True)
         try:
-            with _hidden_main(), _blocked_interrupt():
+            self.connection, theirs = context.Pipe()
+            with theirs, _hidden_main(), _blocked_interrupt():
+                self._process = context.Process(target=_work, args=(theirs, front_end), daemon=True)
                 self._process.start()
         except OSError as error:
-            raise ClapsearchError(
-                f"decode workers cannot start ({error.strerror or error}); take fewer with --workers"
-            ) from error
-        finally:
-            theirs.close()
+            reason = error.strerror or error
+            raise ClapsearchError(f"decode workers cannot start ({reason}); take fewer with --workers") from error
         self.path: bytes | None = None
         self.is_alive = True
         self._is_ready = False

@@ -24,7 +24,8 @@ class Ledger:
     def __init__(self, library: Library, space: Sequence[int], *, is_fresh: bool) -> None:
         self._library = library
         self._space = space
-        self._fresh: set[bytes] | None = set() if is_fresh else None
+        self._is_fresh = is_fresh
+        self._settled: set[bytes] = set()  # embedded, and perhaps not on disk yet
         self._under_way: dict[bytes, list[bytes]] = {}
         self._joined: set[bytes] = set()
         self._lock = threading.Lock()
@@ -42,19 +43,22 @@ class Ledger:
             return True
 
     def settle(self, result: Result) -> list[bytes]:
-        """Return the files that share a result; none for a file that joined another.
-
-        A file that joins after this and before the result is on disk is decoded once more, to the same vectors.
-        """
+        """Return the files that share a result; none for a file that joined another."""
         with self._lock:
             if isinstance(result, Unwanted):
                 return [] if result.path in self._joined else [result.path]
-            if isinstance(result, Embedded) and self._fresh is not None:
-                self._fresh.add(result.content_hash)
+            if isinstance(result, Embedded):
+                self._settled.add(result.content_hash)
             return self._under_way.pop(result.content_hash or b"", [result.path])
 
+    def saved(self) -> None:
+        """Take note that all that was settled is on disk: the library can answer for it now."""
+        with self._lock:
+            if not self._is_fresh:
+                self._settled.clear()
+
     def _is_known(self, content_hash: bytes) -> bool:
-        if self._fresh is not None:
-            return content_hash in self._fresh
+        if self._is_fresh or content_hash in self._settled:
+            return content_hash in self._settled
         with self._library.reading() as reading:
             return reading.is_embedded(content_hash, self._space)

@@ -8,12 +8,13 @@ from pathlib import Path
 
 from clapsearch import snapshot
 from clapsearch.embedder import Embedder
+from clapsearch.errors import LibraryError
 from clapsearch.store import Library, Place, Writing
 from indexer.decode import STALL_S, DecodePool, Skipped
 from indexer.embed import Embedded, embed
 from indexer.feed import Feed
 from indexer.ledger import Ledger, Result
-from indexer.plan import Plan, choose_roots, make_plan
+from indexer.plan import Plan, check, choose_roots, make_plan
 from indexer.report import Progress, Report
 
 COMMIT_S = 2.0
@@ -72,6 +73,10 @@ def index(
         return _Run(library, embedder, options, on_progress, should_stop).run(folders)
 
 
+class _StoppedError(Exception):
+    """The walk was asked to stop."""
+
+
 @dataclass
 class _Run:
     library: Library
@@ -80,16 +85,18 @@ class _Run:
     on_progress: Callable[[Progress], None]
     should_stop: Callable[[], bool]
     report: Report = field(default_factory=Report)
+    _is_switch: bool = field(default=False, init=False)
 
     def run(self, folders: Sequence[Path]) -> Report:
         started = time.monotonic()
-        self.report.n_workers = self.options.n_workers
+        check(self.library, folders, self.options.exclude)
         self._open_checkpoint()
-        plan = self._plan(folders)
-        if plan.places:
-            self._embed_all(plan)
-        if not self.should_stop():
-            self._switch()
+        with contextlib.suppress(_StoppedError):
+            plan = self._plan(folders)
+            if plan.places:
+                self._embed_all(plan)
+            if not self.should_stop():
+                self._switch()
         with self._timed("snapshot"):
             snapshot.refresh(self.library)
         self.report.cancelled = self.should_stop()
@@ -99,20 +106,17 @@ class _Run:
     def _open_checkpoint(self) -> None:
         """Find whose vectors to write. The model loads only now where it decides that; else when it is needed."""
         with self.library.reading() as reading:
-            self._old_space = reading.space()
-        if self._old_space and not self.options.full:
+            active, self._old_space = reading.checkpoint(), reading.space()
+        if active and not self.options.full:
             self._space = self._old_space
             return
+        ours = self.embedder.checkpoint
+        self._is_switch = active is not None and active.space != ours.space
         with self.library.writing() as writing:
-            checkpoint_id = writing.add_checkpoint(self.embedder.checkpoint)
-            self._space = writing.space(self.embedder.checkpoint)
-            if not self._old_space:
+            checkpoint_id = writing.add_checkpoint(ours)
+            self._space = writing.space(ours)
+            if not self._is_switch:
                 writing.activate(checkpoint_id)
-                self._old_space = self._space
-
-    @property
-    def _is_switch(self) -> bool:
-        return self._space != self._old_space
 
     def _plan(self, folders: Sequence[Path]) -> Plan:
         walked = 0
@@ -121,6 +125,8 @@ class _Run:
             nonlocal walked
             walked += 1
             self.on_progress(Progress(walked, None))
+            if self.should_stop():
+                raise _StoppedError  # half a walk says nothing about what is gone
 
         with self._timed("walk"):
             roots = choose_roots(self.library, folders, self.options.exclude)
@@ -147,9 +153,10 @@ class _Run:
 
     def _embed_all(self, plan: Plan) -> None:
         ledger = Ledger(self.library, self._space, is_fresh=self.options.full and not self._is_switch)
-        options, paths = self.options, sorted(plan.places)
-        pool = DecodePool(self.embedder.front_end, n_workers=options.n_workers, stall_s=options.stall_s)
-        feed = Feed(pool, paths, ledger.wants, self.should_stop, look_ahead=2 * options.n_workers + 2)
+        paths = sorted(plan.places)
+        n_workers = self.report.n_workers = min(self.options.n_workers, len(paths))
+        pool = DecodePool(self.embedder.front_end, n_workers=n_workers, stall_s=self.options.stall_s)
+        feed = Feed(pool, paths, ledger.wants, self.should_stop, look_ahead=2 * n_workers + 2)
         before = self.report.unchanged + self.report.returned
         total, done = before + len(paths), before
         self.on_progress(Progress(done, total))
@@ -161,6 +168,7 @@ class _Run:
             with self._timed("store"):
                 done += self._store(pending, plan.places, ledger)
             pending.clear()
+            ledger.saved()
             saved = time.monotonic()
             self.on_progress(Progress(done, total, len(self.report.failed)))
 
@@ -170,7 +178,9 @@ class _Run:
                     pending.append(result)
                     if len(pending) >= COMMIT_FILES or time.monotonic() - saved > COMMIT_S:
                         save()
-            except KeyboardInterrupt:
+            except LibraryError:
+                raise  # nothing more can be written
+            except BaseException:
                 save()
                 raise
             save()
@@ -180,6 +190,7 @@ class _Run:
         done = 0
         with self.library.writing() as writing:
             for result in results:
+                self._account(result)
                 for path in ledger.settle(result):
                     self._store_one(writing, result, path, places[path])
                     done += 1
@@ -190,19 +201,26 @@ class _Run:
         if isinstance(result, Skipped):
             writing.fail_sound(place, result.content_hash, result.reason, transient=result.transient)
             report.failed.append((path, result.reason))
-            report.seconds["decode"] += result.seconds * is_first
             return
         content_id = writing.add_content(result.content_hash, result.info if isinstance(result, Embedded) else None)
         if isinstance(result, Embedded) and is_first:
             checkpoint_id = writing.add_checkpoint(self.embedder.checkpoint)
+            if checkpoint_id not in self._space:  # another backend than before: vectors that can be compared
+                self._space.append(checkpoint_id)
             writing.add_embedding(content_id, checkpoint_id, result.vectors, replaces=self._space)
-            report.seconds["decode"] += result.decode_seconds
-            report.seconds["embed"] += result.seconds
-            report.audio_s += result.info.duration_s
         is_moved = writing.place_sound(place, content_id)
         report.moved += is_moved
         report.indexed += isinstance(result, Embedded) and is_first and not is_moved
         report.recognised += not (isinstance(result, Embedded) and is_first) and not is_moved
+
+    def _account(self, result: Result) -> None:
+        report = self.report
+        if not isinstance(result, Embedded):
+            report.seconds["decode"] += result.seconds
+            return
+        report.seconds["decode"] += result.decode_seconds
+        report.seconds["embed"] += result.seconds
+        report.audio_s += result.info.duration_s
 
     def _switch(self) -> None:
         """Let searches use the new checkpoint once it knows every sound that the old one knew."""

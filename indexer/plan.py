@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from clapsearch.errors import ClapsearchError, UsageError
+from clapsearch.present import printable
 from clapsearch.store import Library, Place, Root
 from indexer.changes import Changes, compare
 from indexer.filters import excluder
@@ -37,6 +38,25 @@ class Plan:
             self.unreadable += [(os.path.join(root.path, bad.relpath), bad.reason) for bad in changes.unreadable]
 
 
+def check(library: Library, folders: Sequence[Path], exclude: Sequence[str] | None) -> None:
+    """Refuse a run that cannot start, before anything is changed.
+
+    Raises
+    ------
+    ClapsearchError
+        If a folder is not there.
+    UsageError
+        If there is nothing to index, or no root that globs could belong to.
+    """
+    check_folders(folders)
+    with library.reading() as reading:
+        roots = reading.roots()
+    if exclude is not None:
+        _check_globs(folders, roots)
+    if not folders and not roots:
+        raise UsageError("the library has no folders yet; name one: clapsearch index FOLDER")
+
+
 def check_folders(folders: Sequence[Path]) -> None:
     """Refuse folders that are not there, before anything is changed.
 
@@ -45,30 +65,41 @@ def check_folders(folders: Sequence[Path]) -> None:
     ClapsearchError
     """
     for folder in folders:
-        if not folder.is_dir():
-            problem = "is a file; give the folder that holds it" if folder.exists() else "does not exist"
-            raise ClapsearchError(f"cannot index {folder}: it {problem}")
+        if not os.path.isdir(folder):
+            raise ClapsearchError(f"cannot index {printable(str(folder))}: {_problem(folder)}")
+
+
+def _problem(folder: Path) -> str:
+    try:
+        os.stat(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        return "it does not exist"
+    except OSError as error:
+        return f"it cannot be read ({error.strerror})"
+    return "it is a file; give the folder that holds it"
+
+
+def _check_globs(folders: Sequence[Path], roots: Sequence[Root]) -> None:
+    """Globs belong to roots: refuse them where they would be lost, or change more than was named."""
+    if not folders:
+        raise UsageError("--exclude belongs to a folder; name it: clapsearch index FOLDER --exclude GLOB")
+    for folder in folders:
+        path = _absolute(folder)
+        holder = _holder(path, roots)
+        if holder not in {None, path}:
+            root = printable(os.fsdecode(holder or b""))
+            raise UsageError(
+                f"{printable(str(folder))} is inside {root}, and --exclude belongs to that; name it instead"
+            )
 
 
 def choose_roots(library: Library, folders: Sequence[Path], exclude: Sequence[str] | None) -> list[Root]:
-    """Return the roots to walk: all of them without `folders`, else those that hold the folders, made if new.
-
-    Raises
-    ------
-    ClapsearchError
-        If a folder is not there: nothing was changed then.
-    UsageError
-        If there is nothing to index.
-    """
-    check_folders(folders)
+    """Return the roots to walk: all of them without `folders`, else those that hold the folders, made if new."""
     with library.writing() as writing:
         known = writing.roots()
         if not folders:
-            if not known:
-                raise UsageError("the library has no folders yet; name one: clapsearch index FOLDER")
             return known
-        paths = [os.fsencode(os.path.abspath(folder)) for folder in folders]
-        holders = [_holder(path, known) or path for path in paths]
+        holders = [_holder(path, known) or path for path in map(_absolute, folders)]
         chosen = [writing.add_root(path, exclude) for path in dict.fromkeys(holders)]
         inner = [root for root in known if any(_is_inside(root.path, path) for path in holders)]
         return list({root.id: root for root in [*inner, *chosen]}.values())
@@ -99,6 +130,10 @@ def make_plan(
 def _count(item: File | Unreadable, on_file: Callable[[], None]) -> File | Unreadable:
     on_file()
     return item
+
+
+def _absolute(folder: Path) -> bytes:
+    return os.fsencode(os.path.abspath(folder))
 
 
 def _holder(path: bytes, roots: Sequence[Root]) -> bytes | None:

@@ -4,14 +4,19 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import huggingface_hub.constants
 import numpy as np
 import pytest
 import soundfile
+import torch
 from checkpoints import make_checkpoint
 
 from clapsearch.clap import ClapEmbedder
 from clapsearch.store import Library
 from clapsearch.weights import locate
+
+
+torch.set_num_threads(1)  # the tests' models are tiny: threads would only wait for each other
 
 
 @pytest.fixture(autouse=True)
@@ -21,6 +26,7 @@ def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
     monkeypatch.setenv("HOME", str(home))
     for name, folder in (("XDG_DATA_HOME", "data"), ("XDG_CACHE_HOME", "cache"), ("HF_HOME", "hub")):
         monkeypatch.setenv(name, str(home / folder))
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(home / "hub" / "hub"))  # read at import
     for name in ("CLAPSEARCH_LIBRARY", "CLAPSEARCH_CHECKPOINT", "HF_HUB_OFFLINE"):
         monkeypatch.delenv(name, raising=False)
     return home

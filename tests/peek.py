@@ -40,9 +40,9 @@ def embedding_ids(library: Library | Path) -> dict[bytes, int]:
 
 def present(library: Library | Path) -> dict[bytes, bytes | None]:
     """Return the content hash of every sound that is not missing, by absolute path."""
-    query = """SELECT r.path || '/' || s.relpath, c.hash FROM sound s JOIN root r ON r.id = s.root_id
+    query = """SELECT r.path, s.relpath, c.hash FROM sound s JOIN root r ON r.id = s.root_id
                LEFT JOIN content c ON c.id = s.content_id WHERE s.missing_since IS NULL"""
-    return {_bytes(path): content_hash for path, content_hash in rows(_path(library), query)}
+    return {os.path.join(root, relpath): content_hash for root, relpath, content_hash in rows(_path(library), query)}
 
 
 def reasons(library: Library) -> dict[str, str]:
@@ -64,10 +64,6 @@ def _embeddings(library: Library | Path) -> list[Any]:
 
 def _path(library: Library | Path) -> Path:
     return library.path if isinstance(library, Library) else library
-
-
-def _bytes(text: str | bytes) -> bytes:
-    return text if isinstance(text, bytes) else text.encode("utf-8", "surrogateescape")
 
 
 class Watched:

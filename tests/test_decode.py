@@ -134,8 +134,9 @@ def test_a_worker_killed_while_it_reads_is_one_failure_worth_another_try(tmp_pat
     os.mkfifo(pipe)
 
     def kill_reader():
-        _wait_for_reader(pipe)
-        workers()[0].kill()
+        writer = _wait_for_reader(pipe)
+        os.kill(workers()[0].pid, signal.SIGKILL)
+        os.close(writer)
 
     killer = threading.Thread(target=kill_reader)
     killer.start()
@@ -151,11 +152,9 @@ def _wait_for_reader(pipe):
     """A pipe can be opened to write without waiting only while someone reads it."""
     while True:
         try:
-            os.close(os.open(pipe, os.O_WRONLY | os.O_NONBLOCK))
+            return os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
         except OSError:
             time.sleep(0.01)
-        else:
-            return
 
 
 @POSIX_ONLY
@@ -193,8 +192,8 @@ def test_a_worker_told_to_end_is_no_verdict_about_its_file(paths):
 def test_a_file_that_stalls_while_it_is_read_is_one_failure_worth_another_try(tmp_path, paths):
     pipe = os.fsencode(tmp_path / "pipe.wav")
     os.mkfifo(pipe)
-    outcomes = run([pipe, *paths], n_workers=2, stall_s=1)
-    assert "stood still for 1 s" in outcomes[pipe].reason
+    outcomes = run([pipe, *paths], n_workers=2, stall_s=2)
+    assert "stood still for 2 s" in outcomes[pipe].reason
     assert outcomes[pipe].transient
     assert all(isinstance(outcomes[path], Decoded) for path in paths)
 
@@ -206,8 +205,8 @@ def test_a_file_that_stalls_its_decoder_is_one_verdict(paths):
             os.kill(workers()[0].pid, signal.SIGSTOP)
         return True
 
-    outcomes = run(paths, wants, stall_s=1)
-    assert "stood still for 1 s" in outcomes[paths[1]].reason
+    outcomes = run(paths, wants, stall_s=2)
+    assert "stood still for 2 s" in outcomes[paths[1]].reason
     assert not outcomes[paths[1]].transient
     assert outcomes[paths[1]].content_hash == hash_content(paths[1])
     assert all(isinstance(outcomes.pop(path), Decoded) for path in (paths[0], paths[2], paths[3]))
@@ -216,10 +215,10 @@ def test_a_file_that_stalls_its_decoder_is_one_verdict(paths):
 def test_a_slow_reader_is_no_stall(tmp_path, paths, write_sound):
     """While the caller is busy with one outcome, the other worker is not heard, and is not to blame."""
     long = os.fsencode(write_sound(tmp_path / "long.wav", duration_s=60))
-    with DecodePool(FRONT_END, n_workers=2, stall_s=1) as pool:
+    with DecodePool(FRONT_END, n_workers=2, stall_s=2) as pool:
         outcomes = []
         for outcome in pool.run(iter([paths[0], long, *paths[1:]]), lambda path, content_hash: True):
-            time.sleep(0 if outcomes else 1.2)
+            time.sleep(0 if outcomes else 2.2)
             outcomes.append(outcome)
     assert len(outcomes) == 5
     assert all(isinstance(outcome, Decoded) for outcome in outcomes)
@@ -237,8 +236,8 @@ def test_it_stops_when_asked(paths):
     outcomes = []
     with DecodePool(FRONT_END, n_workers=1) as pool:
         for outcome in pool.run(iter(paths), lambda path, content_hash: True, lambda: len(outcomes) == 2):
-            outcomes.append(outcome)
-    assert [outcome.path for outcome in outcomes] == paths[:2]
+            outcomes.append(outcome.path)
+    assert outcomes == paths[:2]
 
 
 def test_no_worker_outlives_the_pool(paths):
@@ -277,7 +276,7 @@ def test_too_many_workers_for_the_machine_are_one_error():
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (psutil.Process().num_fds() + 12, hard))
     try:
-        with pytest.raises(ClapsearchError, match="cannot start .*--workers"):
+        with pytest.raises(ClapsearchError, match=r"cannot start .*--workers"):
             DecodePool(FRONT_END, n_workers=40)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

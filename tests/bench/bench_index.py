@@ -9,7 +9,8 @@ On a seeded choice of files of at most 10 s, copied to a scratch folder (so the 
 - peak memory: maximum over time of the PSS of the process and all its children, sampled in runs of their own.
 
 Every run is a fresh process, with a new library and an empty cache folder (so ours hashes the weights in every run);
-ours and stock alternate, and medians are compared. Timing needs an otherwise idle machine: the load is printed.
+ours and stock alternate, and medians are compared. Timing needs an otherwise idle machine: what other processes used
+during a run is printed with it (on stderr). A busy one is unfair to stock, whose torch threads spin.
 
 Usage::
 
@@ -33,6 +34,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import psutil
 import soundfile
@@ -100,37 +102,48 @@ def probe_s(path: Path, front_end: FrontEnd) -> float | None:
 
 
 def run_role(role: str, sounds: Path, arguments: argparse.Namespace, *, sample_memory: bool = False) -> Run:
-    """Run one role of measured.py in a fresh process."""
-    with tempfile.TemporaryDirectory() as scratch:
-        script = str(Path(__file__).with_name("measured.py"))
-        command = [sys.executable, script, role, str(sounds), arguments.checkpoint, scratch]
-        environment = {**os.environ, "XDG_CACHE_HOME": str(Path(scratch, "cache")), "HF_HUB_OFFLINE": "1"}
-        with Path(scratch, "output").open("w+b") as output, Path(scratch, "errors").open("w+b") as errors:
-            cpu_before, started = children_cpu_s(), time.monotonic()
-            process = subprocess.Popen(command, stdout=output, stderr=errors, env=environment)
-            peak = peak_pss(process) if sample_memory else 0
-            code, whole_s = process.wait(), time.monotonic() - started
-            output.seek(0)
-            errors.seek(0)
-            if code:
-                raise SystemExit(f"{role} ended with {code}:\n{errors.read().decode(errors='replace')[-2000:]}")
-            answer = json.loads(output.read().splitlines()[-1])
+    """Run one role of measured.py in a fresh process, and say on stderr what it took."""
+    machine_before = machine_cpu_s()
+    run, answer = measure([role, str(sounds), arguments.checkpoint], sample_memory=sample_memory)
     if answer["n"] != arguments.files:
         raise SystemExit(f"{role} did {answer['n']} of {arguments.files} files")
-    run = Run(whole_s, answer["after_load_s"], children_cpu_s() - cpu_before, peak)
-    memory = f", peak {peak / 1e6:.0f} MB" if peak else ""
+    others = max(0.0, machine_cpu_s() - machine_before - run.cpu_s) / run.whole_s
+    memory = f", peak {run.peak_pss / 1e6:.0f} MB" if sample_memory else ""
     print(
         f"{role:<12} {run.whole_s:6.1f} s whole, {run.after_load_s:6.1f} s after loading, {run.cpu_s:6.1f} s CPU"
-        f"{memory}, load {os.getloadavg()[0]:.1f} {answer.get('stages', '')}",
+        f"{memory}, other processes {others:.1f} cores {answer.get('stages', '')}",
         file=sys.stderr,
     )
     return run
+
+
+def measure(arguments: list[str], *, sample_memory: bool) -> tuple[Run, dict[str, Any]]:
+    """Run measured.py with a scratch folder and a cache folder of its own; returns the run and what it printed."""
+    with tempfile.TemporaryDirectory() as scratch, Path(scratch, "errors").open("w+b") as errors:
+        command = [sys.executable, str(Path(__file__).with_name("measured.py")), *arguments, scratch]
+        environment = {**os.environ, "XDG_CACHE_HOME": str(Path(scratch, "cache")), "HF_HUB_OFFLINE": "1"}
+        cpu_before, started = children_cpu_s(), time.monotonic()
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, env=environment)
+        peak = peak_pss(process) if sample_memory else 0
+        output, _ = process.communicate()
+        whole_s = time.monotonic() - started
+        if process.returncode:
+            errors.seek(0)
+            raise SystemExit(f"{arguments[0]} ended with {process.returncode}:\n{errors.read().decode()[-2000:]}")
+    answer = json.loads(output.splitlines()[-1])
+    return Run(whole_s, answer["after_load_s"], children_cpu_s() - cpu_before, peak), answer
 
 
 def children_cpu_s() -> float:
     """Return the CPU seconds of all ended children and their children."""
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return usage.ru_utime + usage.ru_stime
+
+
+def machine_cpu_s() -> float:
+    """Return the CPU seconds that all processes of the machine have used."""
+    times = psutil.cpu_times()
+    return float(times.user + times.nice + times.system)
 
 
 def peak_pss(process: subprocess.Popen[bytes]) -> int:

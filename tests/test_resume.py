@@ -1,0 +1,223 @@
+"""Runs that are killed at any moment: what was finished stays, and the next run makes the same library."""
+
+import multiprocessing
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import peek
+import psutil
+import pytest
+import soundfile
+import torch
+from conftest import noise
+
+from clapsearch.clap import ClapEmbedder
+from clapsearch.store import Library
+from clapsearch.weights import locate
+from indexer import pipeline
+from indexer.pipeline import Options, Report, index
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+
+N_SHORT = 40
+TIMEOUT_S = 120
+
+
+@dataclass(frozen=True)
+class Undisturbed:
+    """A folder, and what a library of it must hold in the end; `seconds` is how long a run takes."""
+
+    folder: Path
+    checkpoint: Path
+    sounds: dict[bytes, bytes | None]
+    vectors: dict[bytes, bytes]
+    failures: dict[str, str]
+    seconds: float
+
+
+def write_sounds(folder: Path) -> None:
+    """Write many short sounds, a few long ones, a copy, and a file that does not decode."""
+    for seed in range(N_SHORT):
+        target = folder / f"group{seed % 4}" / f"{seed}.wav"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(target, noise(0.1 + 0.01 * seed, seed=seed), 48_000)
+    for seed in (100, 101, 102):
+        soundfile.write(folder / f"group{seed % 4}" / "long.wav", noise(21, seed=seed, sr=16_000), 16_000)
+    shutil.copyfile(folder / "group0" / "0.wav", folder / "group3" / "copy.wav")
+    (folder / "group1" / "text.wav").write_bytes(b"no sound at all")
+
+
+def run_index(library: Path, checkpoint: Path, folder: Path, started, commit_files: int, die_at: int | None = None):
+    """Index in a process of its own; `die_at` files it kills itself."""
+
+    def on_progress(progress):
+        if die_at is not None and progress.total is not None and progress.done >= die_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    pipeline.COMMIT_FILES = commit_files
+    torch.set_num_threads(1)
+    embedder = ClapEmbedder(locate(str(checkpoint)), device="cpu")
+    started.send(None)
+    opened = Library.open(library, create=True)
+    index(opened, embedder, [folder], Options(n_workers=2), on_progress=on_progress)
+    opened.close()
+
+
+def start(story_folder: Path, checkpoint: Path, library: Path, *, commit_files: int = 4, die_at: int | None = None):
+    """Start such a process, fork server behind it so that torch is imported once; returns it when it begins."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["clapsearch.clap", "clapsearch.store", "alembic.command"])
+    ours, theirs = context.Pipe()
+    process = context.Process(target=run_index, args=(library, checkpoint, story_folder, theirs, commit_files, die_at))
+    process.start()
+    theirs.close()
+    with ours:
+        assert ours.poll(TIMEOUT_S)
+        ours.recv()
+    return process
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """Leave the cores to the workers: several times faster for a tiny model."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory, fused_folder):
+    home = tmp_path_factory.mktemp("undisturbed")
+    write_sounds(home / "sounds")
+    process = start(home / "sounds", fused_folder, home / "library.sqlite3")
+    began = time.monotonic()
+    process.join(TIMEOUT_S)
+    seconds = time.monotonic() - began
+    assert process.exitcode == 0
+    sounds, vectors = peek.present(home / "library.sqlite3"), peek.vectors(home / "library.sqlite3")
+    assert (len(sounds), len(vectors)) == (N_SHORT + 5, N_SHORT + 3)
+    failures = failures_of(home / "library.sqlite3")
+    return Undisturbed(home / "sounds", fused_folder, sounds, vectors, failures, seconds)
+
+
+def failures_of(path: Path) -> dict[str, str]:
+    library = Library.open(path)
+    try:
+        return peek.reasons(library)
+    finally:
+        library.close()
+
+
+def kill(process) -> None:
+    """Kill a run as a power cut would; its workers must end by themselves."""
+    workers = psutil.Process(process.pid).children(recursive=True) if process.is_alive() else []
+    process.kill()
+    process.join(TIMEOUT_S)
+    _, alive = psutil.wait_procs(workers, timeout=20)
+    assert not alive
+
+
+def complete(undisturbed: Undisturbed, path: Path, embedder) -> Report:
+    """Run without disturbance, and compare with the library that never saw one."""
+    library = Library.open(path, create=True)
+    try:
+        report = index(library, embedder, [undisturbed.folder], Options(n_workers=2))
+    finally:
+        library.close()
+    assert peek.present(path) == undisturbed.sounds
+    assert peek.vectors(path) == undisturbed.vectors
+    assert failures_of(path) == undisturbed.failures
+    assert peek.rows(path, "SELECT count(*) FROM sound") == [(len(undisturbed.sounds),)]
+    assert peek.rows(path, "SELECT count(*) FROM embedding") == [(len(undisturbed.vectors),)]
+    assert peek.rows(path, "PRAGMA integrity_check") == [("ok",)]
+    return report
+
+
+def kill_and_complete(undisturbed, path, embedder, seed, *, n_kills) -> None:
+    chance = random.Random(seed)
+    for _ in range(n_kills):
+        process = start(undisturbed.folder, undisturbed.checkpoint, path, commit_files=chance.choice([1, 4, 256]))
+        process.join(chance.uniform(0, undisturbed.seconds))
+        kill(process)
+    complete(undisturbed, path, embedder)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_killed_run_is_made_good_by_the_next(undisturbed, fused, tmp_path, seed):
+    kill_and_complete(undisturbed, tmp_path / "library.sqlite3", fused, seed, n_kills=1)
+
+
+def test_a_run_killed_again_and_again_is_made_good_by_the_next(undisturbed, fused, tmp_path):
+    kill_and_complete(undisturbed, tmp_path / "library.sqlite3", fused, 99, n_kills=2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(1000, 1050))
+def test_fifty_killed_runs_are_made_good_by_the_next(undisturbed, fused, tmp_path, seed):
+    kill_and_complete(undisturbed, tmp_path / "library.sqlite3", fused, seed, n_kills=1 + seed % 3)
+
+
+def test_what_was_written_before_a_kill_is_not_done_again(undisturbed, fused, tmp_path):
+    process = start(undisturbed.folder, undisturbed.checkpoint, tmp_path / "library.sqlite3", die_at=12)
+    process.join(TIMEOUT_S)
+    assert process.exitcode == -signal.SIGKILL
+    done = len(peek.vectors(tmp_path / "library.sqlite3"))
+    assert 12 <= done < N_SHORT
+    report = complete(undisturbed, tmp_path / "library.sqlite3", fused)
+    assert report.indexed == len(undisturbed.vectors) - done
+
+
+def wait_for_vectors(path: Path) -> None:
+    """Wait until a run in another process has written some."""
+    until = time.monotonic() + TIMEOUT_S
+    while time.monotonic() < until:
+        is_made = path.exists() and peek.rows(path, "SELECT name FROM sqlite_master WHERE name = 'embedding'")
+        if is_made and peek.rows(path, "SELECT count(*) FROM embedding") != [(0,)]:
+            return
+        time.sleep(0.05)
+    raise AssertionError("no vector was written in time")
+
+
+def test_interrupt_saves_finished_work_and_exits_130(undisturbed, tmp_path):
+    """As a terminal does on ^C: to the command and its workers at once."""
+    for seed in range(400):  # enough for several commits, one every 2 s
+        soundfile.write(tmp_path / f"{seed}.wav", noise(0.1, seed=1000 + seed), 48_000)
+    path = tmp_path / "library.sqlite3"
+    command = [sys.executable, "-m", "clapsearch", "index", str(tmp_path), "--library", str(path), "--workers", "1"]
+    command += ["--checkpoint", str(undisturbed.checkpoint), "--device", "cpu"]
+    with subprocess.Popen(command, stdout=-1, stderr=-1, text=True, start_new_session=True) as process:
+        wait_for_vectors(path)
+        os.killpg(process.pid, signal.SIGINT)
+        out, err = process.communicate(timeout=TIMEOUT_S)
+    assert process.returncode == 130
+    assert "stopped early; run the same command again" in err
+    assert "Traceback" not in out + err
+    done = len(peek.vectors(path))
+    assert 0 < done < 400
+    assert f"{done} indexed" in out
+
+
+def test_a_script_without_a_main_guard_can_index(undisturbed, tmp_path):
+    """Workers must not run the caller's script again."""
+    (tmp_path / "sounds").mkdir()
+    shutil.copyfile(undisturbed.folder / "group0" / "0.wav", tmp_path / "sounds" / "a.wav")
+    script = tmp_path / "script.py"
+    script.write_text(f"""
+import clapsearch
+print("begin")
+with clapsearch.open("library.sqlite3", checkpoint={str(undisturbed.checkpoint)!r}, device="cpu") as session:
+    print(session.index(["sounds"]).indexed)
+    print([hit.path.name for hit in session.search("rain")])
+print(__name__, __file__)
+""")
+    done = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True, timeout=TIMEOUT_S)
+    assert done.stderr == ""
+    assert done.stdout.splitlines() == ["begin", "1", "['a.wav']", f"__main__ {script}"]
