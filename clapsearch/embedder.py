@@ -156,7 +156,7 @@ def check_text_tower(embedder: Embedder) -> None:
     vectors = embedder.embed_text(_UNLIKE_TEXTS)
     n = len(vectors)
     mean_cosine = float((vectors @ vectors.T)[~np.eye(n, dtype=bool)].mean())
-    if mean_cosine > DEAD_TEXT_COSINE:
+    if not mean_cosine <= DEAD_TEXT_COSINE:  # NaN is dead too
         raise CheckpointError(
             f"checkpoint {embedder.checkpoint.name} gives unlike texts the same vector "
             f"(cosine {mean_cosine:.4f}, limit {DEAD_TEXT_COSINE}): "

@@ -17,7 +17,7 @@ from clapsearch.errors import CheckpointError
 
 # Raise when any number that `log_mel`, `fuse` or `moments` returns can change for the same samples.
 FRONT_END_VERSION = 1
-MOMENT_HOP_S = 5.0
+MAX_MOMENT_HOP_S = 5.0
 FLOOR_DB = -100.0
 _BLOCK_FRAMES = 256  # 2 MB of float64 frames: stays in the cache
 _TRUNCATIONS = ("fusion", "rand_trunc")
@@ -89,7 +89,7 @@ class FrontEnd:
     @property
     def hop_frames(self) -> int:
         """Frames from one moment to the next."""
-        return round(MOMENT_HOP_S * self.sr / self.hop_length)
+        return round(moment_hop_s(self.n_samples / self.sr) * self.sr / self.hop_length)
 
     @property
     def identity(self) -> str:
@@ -144,6 +144,11 @@ def quantise(waveform: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """Round through int16 as LAION does in training and inference; clips to [-1, 1]."""
     scale = np.float32(32767)
     return np.asarray(np.trunc(np.clip(waveform, -1, 1) * scale) / scale, np.float32)
+
+
+def moment_hop_s(window_s: float) -> float:
+    """Return the seconds from one moment to the next: 5, or half a window where windows are shorter than 10 s."""
+    return min(MAX_MOMENT_HOP_S, window_s / 2)
 
 
 def moment_starts(n_frames: int, front_end: FrontEnd) -> list[int]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from clapsearch.mel import MOMENT_HOP_S
+from clapsearch.mel import moment_hop_s
 from clapsearch.store import Library, Reading, SoundRow
 from clapsearch.vectors import MemorySegment, VectorIndex, Vectors, open_snapshot
 
@@ -103,7 +103,8 @@ def _hit(rank: int, score: float, sound: SoundRow, moment_scores: npt.NDArray[np
     start_s, end_s = 0.0, sound.duration_s
     if len(moment_scores):
         # The last moment is right-aligned, see mel.moment_starts.
-        start_s = min(int(moment_scores.argmax()) * MOMENT_HOP_S, max(0.0, sound.duration_s - window_s))
+        start_s = int(moment_scores.argmax()) * moment_hop_s(window_s)
+        start_s = min(start_s, max(0.0, sound.duration_s - window_s))
         end_s = min(start_s + window_s, sound.duration_s)
     return Hit(rank, score, Path(os.fsdecode(sound.path)), start_s, end_s, sound.duration_s)
 

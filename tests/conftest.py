@@ -15,7 +15,6 @@ from clapsearch.clap import ClapEmbedder
 from clapsearch.store import Library
 from clapsearch.weights import locate
 
-
 torch.set_num_threads(1)  # the tests' models are tiny: threads would only wait for each other
 
 

@@ -11,7 +11,17 @@ from transformers import ClapFeatureExtractor
 from transformers.audio_utils import mel_filter_bank
 
 from clapsearch.errors import CheckpointError
-from clapsearch.mel import FLOOR_DB, FrontEnd, _filter_bank, fuse, log_mel, moment_starts, moments, quantise
+from clapsearch.mel import (
+    FLOOR_DB,
+    FrontEnd,
+    _filter_bank,
+    fuse,
+    log_mel,
+    moment_hop_s,
+    moment_starts,
+    moments,
+    quantise,
+)
 
 HTK = {"frequency_min": 50, "truncation": "fusion"}
 SLANEY = {"frequency_min": 50, "truncation": "rand_trunc"}
@@ -329,3 +339,10 @@ def test_numbers_that_make_no_front_end_together(change: dict[str, Any]) -> None
 def test_another_models_config(config: dict[str, Any]) -> None:
     with pytest.raises(CheckpointError):
         FrontEnd.from_config(config)
+
+
+def test_short_windows_leave_no_gap_between_moments() -> None:
+    short = front_end(**HTK, max_length_s=3)
+    assert moment_hop_s(3.0) == 1.5
+    assert moment_hop_s(10.0) == 5.0
+    assert moment_starts(1001, short) == [0, 150, 300, 450, 600, 700]
