@@ -226,9 +226,9 @@ def test_a_slow_reader_is_no_stall(tmp_path, paths, write_sound):
 
 @POSIX_ONLY
 def test_a_slow_start_is_no_stall(paths):
-    with DecodePool(FRONT_END, n_workers=1, stall_s=0.05) as pool:
+    with DecodePool(FRONT_END, n_workers=1, stall_s=1) as pool:
         os.kill(workers()[0].pid, signal.SIGSTOP)
-        threading.Timer(0.5, os.kill, (workers()[0].pid, signal.SIGCONT)).start()
+        threading.Timer(1.5, os.kill, (workers()[0].pid, signal.SIGCONT)).start()
         assert isinstance(next(pool.run(iter(paths), lambda path, content_hash: True)), Decoded)
 
 
