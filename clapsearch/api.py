@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from clapsearch.errors import AudioError, LibraryMissingError
+from clapsearch.errors import AudioError, LibraryMissingError, UsageError
 from clapsearch.settings import Settings, resolve
 
 if TYPE_CHECKING:
@@ -150,6 +150,8 @@ class Session:
 
         paths = [Path(folder).expanduser() for folder in folders]
         check_folders(paths)
+        if not paths and self._active() is None:
+            raise UsageError("the library has no folders yet; name one: clapsearch index FOLDER")
         embedder = embedder_for_index(self.settings, self._active(), full=full, batch_size=batch_size)
         n_workers = workers or max(2, (os.cpu_count() or 2) // 2)
         options = Options(exclude=exclude, full=full, retry_failed=retry_failed, n_workers=n_workers)
@@ -267,7 +269,8 @@ class Session:
         import numpy as np
 
         from clapsearch.present import printable
-        from indexer.decode import decode_one, hash_content
+        from indexer.decode import decode_one
+        from indexer.worker import hash_content
 
         raw = os.fsencode(path)
         try:

@@ -1,10 +1,11 @@
 """Compare what a walk found with what the library knows: what is the same, what needs a look, what is gone."""
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from clapsearch.store import Known
+from indexer.filters import is_left_out
 from indexer.walk import File, Unreadable
 
 
@@ -42,6 +43,7 @@ def compare(
     *,
     everything: bool = False,
     retry_failed: bool = False,
+    is_excluded: Callable[[bytes], bool] = lambda relpath: False,
 ) -> Changes:
     """Sort files by what they need.
 
@@ -54,6 +56,8 @@ def compare(
         Treat every file as a candidate.
     retry_failed : bool
         Treat files that failed as candidates even if their bytes did not change.
+    is_excluded : callable
+        What the walk left out on purpose: that these are not there does not make a root suddenly empty.
     """
     changes, seen = Changes(), set[bytes]()
     for item in found:
@@ -69,7 +73,8 @@ def compare(
         else:
             changes.unchanged += 1
     present = {relpath: item for relpath, item in known.items() if not item.missing}
-    if _is_offline(changes, seen, present):
+    expected = (relpath for relpath in present if not is_left_out(relpath, is_excluded))
+    if _is_offline(changes, seen, expected):
         return Changes(unreadable=changes.unreadable, is_offline=True)
     blind = tuple(item.relpath for item in changes.unreadable)
     lost = (relpath for relpath in present if relpath not in seen)
@@ -82,9 +87,9 @@ def _needs_look(file: File, before: Known, retry_failed: bool) -> bool:
     return is_different or not before.settled or (retry_failed and before.failed)
 
 
-def _is_offline(changes: Changes, seen: set[bytes], present: Mapping[bytes, Known]) -> bool:
-    root_unreadable = any(item.relpath == b"" for item in changes.unreadable)
-    return root_unreadable or (not seen and bool(present))
+def _is_offline(changes: Changes, seen: set[bytes], expected: Iterator[bytes]) -> bool:
+    is_root_unreadable = any(item.relpath == b"" for item in changes.unreadable)
+    return is_root_unreadable or (not seen and any(True for _ in expected))
 
 
 def _is_under(relpath: bytes, folders: tuple[bytes, ...]) -> bool:

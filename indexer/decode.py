@@ -1,16 +1,14 @@
 """The parallel stage: files to log-mels in spawned workers. A file that kills or stalls one costs that worker only."""
 
 import contextlib
-import hashlib
 import multiprocessing
-import os
 import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import wait
 from typing import Any, Self
 
 import numpy as np
@@ -18,13 +16,11 @@ import numpy.typing as npt
 
 from clapsearch.audio import AudioInfo
 from clapsearch.errors import AudioError, ClapsearchError, UnreadableError
-from clapsearch.mel import FLOOR_DB, FrontEnd, log_mel
+from clapsearch.mel import FrontEnd
+from indexer.worker import READY, Alive, Hashed, work
 
-HASH_BYTES = 16
 STALL_S = 60.0
 START_S = 60.0
-_READ_BYTES = 1 << 20
-_READY = "ready"
 # Someone told the worker to end; that says nothing about its file.
 _ENDED = {-number for number in (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM))}
 
@@ -61,53 +57,6 @@ class Unwanted:
 
 
 Outcome = Decoded | Skipped | Unwanted
-
-
-@dataclass(frozen=True)
-class _Hashed:
-    content_hash: bytes
-    seconds: float
-
-
-class _Alive:
-    """A sign of life."""
-
-
-def hash_content(path: bytes, on_block: Callable[[], None] = lambda: None) -> bytes:
-    """Hash a file's bytes (BLAKE2b, 16 bytes).
-
-    Raises
-    ------
-    UnreadableError
-    """
-    digest = hashlib.blake2b(digest_size=HASH_BYTES)
-    try:
-        with open(path, "rb", buffering=0) as file:
-            while block := file.read(_READ_BYTES):
-                digest.update(block)
-                on_block()
-    except OSError as error:
-        raise UnreadableError(f"cannot be read: {error.strerror or error}") from error
-    return digest.digest()
-
-
-def read_log_mel(
-    path: bytes, front_end: FrontEnd, on_block: Callable[[], None] = lambda: None
-) -> tuple[AudioInfo, npt.NDArray[np.float32]]:
-    """Decode a file to its log-mel, shape (n_frames, n_mels), dB.
-
-    Raises
-    ------
-    AudioError
-        As `audio.decode`; also for digital silence, which has nothing to find.
-    """
-    from clapsearch.audio import decode
-
-    name = os.fsdecode(path)
-    info, spectrum = decode(name, lambda blocks: log_mel(blocks, front_end), sr=front_end.sr, on_block=on_block)
-    if float(spectrum.max()) <= FLOOR_DB:
-        raise AudioError("digital silence: no sample above the 16-bit floor")
-    return info, spectrum
 
 
 def decode_one(path: bytes, front_end: FrontEnd) -> npt.NDArray[np.float32]:
@@ -202,7 +151,7 @@ class _Worker:
         try:
             self.connection, theirs = context.Pipe()
             with theirs, _hidden_main(), _blocked_interrupt():
-                self._process = context.Process(target=_work, args=(theirs, front_end), daemon=True)
+                self._process = context.Process(target=work, args=(theirs, front_end), daemon=True)
                 self._process.start()
         except OSError as error:
             reason = error.strerror or error
@@ -226,9 +175,9 @@ class _Worker:
         except (EOFError, OSError):
             return self._died()
         self._heard = time.monotonic()
-        if isinstance(message, _Hashed):
+        if isinstance(message, Hashed):
             return self._answer(message, wants)
-        if message == _READY or isinstance(message, _Alive):
+        if message == READY or isinstance(message, Alive):
             self._is_ready = True
             return None
         return self._finish(message)
@@ -258,7 +207,7 @@ class _Worker:
             self._process.join()
         self.connection.close()
 
-    def _answer(self, hashed: _Hashed, wants: Callable[[bytes, bytes], bool]) -> Outcome | None:
+    def _answer(self, hashed: Hashed, wants: Callable[[bytes, bytes], bool]) -> Outcome | None:
         path, self._content_hash = self.path or b"", hashed.content_hash
         is_wanted = wants(path, hashed.content_hash)
         with contextlib.suppress(OSError):  # a death here is noticed at the next receive
@@ -323,50 +272,3 @@ def _blocked_interrupt() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _work(connection: Connection, front_end: FrontEnd) -> None:
-    """The worker's side: hash, ask, decode, for one path after the other."""
-    from threadpoolctl import threadpool_limits
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what ^C means
-    with contextlib.suppress(OSError):  # the MP3 decoder writes its own warnings there
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-    with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError), threadpool_limits(1):
-        connection.send(_READY)
-        while (path := connection.recv()) is not None:
-            started = time.monotonic()
-            if (answer := _decode_one(path, front_end, connection, started)) is not None:
-                connection.send((answer, time.monotonic() - started))
-
-
-def _decode_one(
-    path: bytes, front_end: FrontEnd, connection: Connection, started: float
-) -> tuple[AudioInfo, npt.NDArray[np.float32]] | AudioError | None:
-    """Return a log-mel, or why there is none, or None if the parent does not want it."""
-
-    def alive() -> None:
-        connection.send(_Alive())
-
-    try:
-        before = _state(path)
-        content_hash = hash_content(path, alive)
-        connection.send(_Hashed(content_hash, time.monotonic() - started))
-        if not connection.recv():
-            return None
-        decoded = read_log_mel(path, front_end, alive)
-        if _state(path) != before:
-            raise UnreadableError("it changed while it was read; the next run takes it")
-    except AudioError as error:
-        return error
-    except MemoryError:
-        return AudioError("it needs more memory to decode than there is; split the file")
-    return decoded
-
-
-def _state(path: bytes) -> tuple[int, int]:
-    try:
-        status = os.stat(path)
-    except OSError as error:
-        raise UnreadableError(f"cannot be read: {error.strerror or error}") from error
-    return status.st_size, status.st_mtime_ns

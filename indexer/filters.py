@@ -33,3 +33,9 @@ def excluder(globs: Sequence[str]) -> Callable[[bytes], bool]:
         return bool(pattern.match(portable) or pattern.match(portable.rpartition("/")[2]))
 
     return is_excluded
+
+
+def is_left_out(relpath: bytes, is_excluded: Callable[[bytes], bool]) -> bool:
+    """Whether a walk never comes to a file, because it or a folder above it is excluded."""
+    names = relpath.split(os.sep.encode())
+    return any(is_excluded(os.sep.encode().join(names[:depth])) for depth in range(1, len(names) + 1))

@@ -15,7 +15,7 @@ from indexer.embed import Embedded, embed
 from indexer.feed import Feed
 from indexer.ledger import Ledger, Result
 from indexer.plan import Plan, check, choose_roots, make_plan
-from indexer.report import Progress, Report
+from indexer.report import Progress, Report, Tally
 
 COMMIT_S = 2.0
 COMMIT_FILES = 256
@@ -84,11 +84,10 @@ class _Run:
     options: Options
     on_progress: Callable[[Progress], None]
     should_stop: Callable[[], bool]
-    report: Report = field(default_factory=Report)
+    tally: Tally = field(default_factory=Tally)
     _is_switch: bool = field(default=False, init=False)
 
     def run(self, folders: Sequence[Path]) -> Report:
-        started = time.monotonic()
         check(self.library, folders, self.options.exclude)
         self._open_checkpoint()
         with contextlib.suppress(_StoppedError):
@@ -97,11 +96,9 @@ class _Run:
                 self._embed_all(plan)
             if not self.should_stop():
                 self._switch()
-        with self._timed("snapshot"):
+        with self.tally.timed("snapshot"):
             snapshot.refresh(self.library)
-        self.report.cancelled = self.should_stop()
-        self.report.wall_s = time.monotonic() - started
-        return self.report
+        return self.tally.report(cancelled=self.should_stop())
 
     def _open_checkpoint(self) -> None:
         """Find whose vectors to write. The model loads only now where it decides that; else when it is needed."""
@@ -118,17 +115,13 @@ class _Run:
             if not self._is_switch:
                 writing.activate(checkpoint_id)
 
+    @property
+    def _is_fresh(self) -> bool:
+        """Whether even what this checkpoint embedded before is embedded again."""
+        return self.options.full and not self._is_switch
+
     def _plan(self, folders: Sequence[Path]) -> Plan:
-        walked = 0
-
-        def on_file() -> None:
-            nonlocal walked
-            walked += 1
-            self.on_progress(Progress(walked, None))
-            if self.should_stop():
-                raise _StoppedError  # half a walk says nothing about what is gone
-
-        with self._timed("walk"):
+        with self.tally.timed("walk"):
             roots = choose_roots(self.library, folders, self.options.exclude)
             if self._is_switch:  # a new checkpoint has to know all sounds before searches can use it
                 roots = choose_roots(self.library, (), None)
@@ -136,54 +129,63 @@ class _Run:
                 self.library,
                 roots,
                 self._space,
-                everything=self.options.full and not self._is_switch,
+                everything=self._is_fresh,
                 retry_failed=self.options.full or self.options.retry_failed,
-                on_file=on_file,
+                on_file=self._on_walk,
             )
         self._note_walk(plan)
         return plan
 
+    def _on_walk(self, n_files: int) -> None:
+        self.on_progress(Progress(n_files, None))
+        if self.should_stop():
+            raise _StoppedError  # half a walk says nothing about what is gone
+
     def _note_walk(self, plan: Plan) -> None:
-        with self._timed("store"), self.library.writing() as writing:
+        with self.tally.timed("store"), self.library.writing() as writing:
             writing.mark_missing(plan.gone, missing_since=time.time())
             writing.mark_missing(plan.returned, missing_since=None)
-        self.report.unchanged, self.report.returned = plan.unchanged, len(plan.returned)
-        self.report.missing, self.report.offline = len(plan.gone), plan.offline
-        self.report.failed += [(path, f"cannot be read: {reason}") for path, reason in plan.unreadable]
+        counts = {"unchanged": plan.unchanged, "returned": len(plan.returned), "missing": len(plan.gone)}
+        self.tally.counts.update(counts)
+        self.tally.offline += plan.offline
+        self.tally.failed += [(path, f"cannot be read: {reason}") for path, reason in plan.unreadable]
 
     def _embed_all(self, plan: Plan) -> None:
-        ledger = Ledger(self.library, self._space, is_fresh=self.options.full and not self._is_switch)
+        ledger = Ledger(self.library, self._space, is_fresh=self._is_fresh)
         paths = sorted(plan.places)
-        n_workers = self.report.n_workers = min(self.options.n_workers, len(paths))
+        n_workers = self.tally.n_workers = min(self.options.n_workers, len(paths))
         pool = DecodePool(self.embedder.front_end, n_workers=n_workers, stall_s=self.options.stall_s)
         feed = Feed(pool, paths, ledger.wants, self.should_stop, look_ahead=2 * n_workers + 2)
-        before = self.report.unchanged + self.report.returned
-        total, done = before + len(paths), before
-        self.on_progress(Progress(done, total))
+        with pool, feed as outcomes:
+            self._store_all(embed(outcomes, self.embedder), plan, ledger)
+
+    def _store_all(self, results: Iterator[Result], plan: Plan, ledger: Ledger) -> None:
+        """Write results every few seconds, and, whatever ends the run, those that are finished."""
+        done = plan.unchanged + len(plan.returned)
+        total = done + len(plan.places)
         pending: list[Result] = []
         saved = time.monotonic()
+        self.on_progress(Progress(done, total))
 
         def save() -> None:
             nonlocal done, saved
-            with self._timed("store"):
+            with self.tally.timed("store"):
                 done += self._store(pending, plan.places, ledger)
             pending.clear()
-            ledger.saved()
             saved = time.monotonic()
-            self.on_progress(Progress(done, total, len(self.report.failed)))
+            self.on_progress(Progress(done, total, len(self.tally.failed)))
 
-        with pool, feed as outcomes:
-            try:
-                for result in embed(outcomes, self.embedder):
-                    pending.append(result)
-                    if len(pending) >= COMMIT_FILES or time.monotonic() - saved > COMMIT_S:
-                        save()
-            except LibraryError:
-                raise  # nothing more can be written
-            except BaseException:
-                save()
-                raise
+        try:
+            for result in results:
+                pending.append(result)
+                if len(pending) >= COMMIT_FILES or time.monotonic() - saved > COMMIT_S:
+                    save()
+        except LibraryError:
+            raise  # nothing more can be written
+        except BaseException:
             save()
+            raise
+        save()
 
     def _store(self, results: Sequence[Result], places: dict[bytes, Place], ledger: Ledger) -> int:
         """Write results in one transaction; returns how many files are done with."""
@@ -194,48 +196,39 @@ class _Run:
                 for path in ledger.settle(result):
                     self._store_one(writing, result, path, places[path])
                     done += 1
+        ledger.saved()
         return done
 
     def _store_one(self, writing: Writing, result: Result, path: bytes, place: Place) -> None:
-        report, is_first = self.report, path == result.path
         if isinstance(result, Skipped):
             writing.fail_sound(place, result.content_hash, result.reason, transient=result.transient)
-            report.failed.append((path, result.reason))
+            self.tally.failed.append((path, result.reason))
             return
+        is_new = isinstance(result, Embedded) and path == result.path
         content_id = writing.add_content(result.content_hash, result.info if isinstance(result, Embedded) else None)
-        if isinstance(result, Embedded) and is_first:
+        if isinstance(result, Embedded) and is_new:
             checkpoint_id = writing.add_checkpoint(self.embedder.checkpoint)
             if checkpoint_id not in self._space:  # another backend than before: vectors that can be compared
                 self._space.append(checkpoint_id)
             writing.add_embedding(content_id, checkpoint_id, result.vectors, replaces=self._space)
         is_moved = writing.place_sound(place, content_id)
-        report.moved += is_moved
-        report.indexed += isinstance(result, Embedded) and is_first and not is_moved
-        report.recognised += not (isinstance(result, Embedded) and is_first) and not is_moved
+        self.tally.counts["moved" if is_moved else "indexed" if is_new else "recognised"] += 1
 
     def _account(self, result: Result) -> None:
-        report = self.report
+        tally = self.tally
         if not isinstance(result, Embedded):
-            report.seconds["decode"] += result.seconds
+            tally.seconds["decode"] += result.seconds
             return
-        report.seconds["decode"] += result.decode_seconds
-        report.seconds["embed"] += result.seconds
-        report.audio_s += result.info.duration_s
+        tally.seconds["decode"] += result.decode_seconds
+        tally.seconds["embed"] += result.seconds
+        tally.audio_s += result.info.duration_s
 
     def _switch(self) -> None:
         """Let searches use the new checkpoint once it knows every sound that the old one knew."""
         if not self._is_switch:
             return
-        with self._timed("store"), self.library.writing() as writing:
-            self.report.left_behind = writing.n_left_behind(self._old_space, self._space)
-            if not self.report.left_behind:
+        with self.tally.timed("store"), self.library.writing() as writing:
+            left_behind = self.tally.counts["left_behind"] = writing.n_left_behind(self._old_space, self._space)
+            if not left_behind:
                 writing.activate(writing.add_checkpoint(self.embedder.checkpoint))
                 writing.retire(self._old_space, self._space)
-
-    @contextlib.contextmanager
-    def _timed(self, stage: str) -> Iterator[None]:
-        started = time.monotonic()
-        try:
-            yield
-        finally:
-            self.report.seconds[stage] += time.monotonic() - started

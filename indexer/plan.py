@@ -1,7 +1,8 @@
 """What one run has to do: which roots, and which of their files need a look."""
 
+import itertools
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -112,24 +113,28 @@ def make_plan(
     *,
     everything: bool = False,
     retry_failed: bool = False,
-    on_file: Callable[[], None] = lambda: None,
+    on_file: Callable[[int], None] = lambda n_files: None,
 ) -> Plan:
-    """Walk the roots and compare them with the library; reads only."""
-    plan = Plan()
+    """Walk the roots and compare them with the library; reads only. `on_file` hears how many files were found."""
+    plan, numbers = Plan(), itertools.count(1)
     with library.reading() as reading:
         all_paths = {root.path for root in reading.roots()}
         for root in roots:
             inner = frozenset(path for path in all_paths if path != root.path and _is_inside(path, root.path))
-            found = walk(root.path, is_excluded=excluder(root.exclude), inner_roots=inner)
+            is_excluded = excluder(root.exclude)
+            found = _counted(walk(root.path, is_excluded=is_excluded, inner_roots=inner), numbers, on_file)
             known = reading.known(root.id, space)
-            counted = (_count(item, on_file) for item in found)
-            plan.add(root, compare(counted, known, everything=everything, retry_failed=retry_failed))
+            changes = compare(found, known, everything=everything, retry_failed=retry_failed, is_excluded=is_excluded)
+            plan.add(root, changes)
     return plan
 
 
-def _count(item: File | Unreadable, on_file: Callable[[], None]) -> File | Unreadable:
-    on_file()
-    return item
+def _counted(
+    found: Iterable[File | Unreadable], numbers: Iterator[int], on_file: Callable[[int], None]
+) -> Iterator[File | Unreadable]:
+    for item in found:
+        on_file(next(numbers))
+        yield item
 
 
 def _absolute(folder: Path) -> bytes:

@@ -1,11 +1,15 @@
 """What a run did, and where its time went."""
 
+import contextlib
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 STAGES = ("walk", "decode", "embed", "store", "snapshot")
 
 
-@dataclass
+@dataclass(frozen=True)
 class Report:
     """The account of one run.
 
@@ -14,16 +18,18 @@ class Report:
     indexed, recognised, moved, unchanged, missing, returned : int
         Sounds embedded now; copies and edits whose content was known; files found elsewhere; files that needed
         nothing; files gone since the last run; files back as they were.
-    failed : list of (path, reason)
+    failed : tuple of (path, reason)
         Paths as bytes.
-    offline : list of bytes
+    offline : tuple of bytes
         Roots that are not there; their sounds were left as they were.
     left_behind : int
         Sounds that only the old checkpoint knows, so that the library did not change over to the new one.
     audio_s : float
         Seconds of sound embedded.
-    seconds : dict
+    seconds : mapping
         Seconds by stage; decode and its log-mel are summed over all workers.
+    wall_s : float
+        Seconds from start to end.
     n_workers : int
     cancelled : bool
     """
@@ -34,11 +40,11 @@ class Report:
     unchanged: int = 0
     missing: int = 0
     returned: int = 0
-    failed: list[tuple[bytes, str]] = field(default_factory=list)
-    offline: list[bytes] = field(default_factory=list)
+    failed: tuple[tuple[bytes, str], ...] = ()
+    offline: tuple[bytes, ...] = ()
     left_behind: int = 0
     audio_s: float = 0.0
-    seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(STAGES, 0.0))
+    seconds: Mapping[str, float] = field(default_factory=lambda: dict.fromkeys(STAGES, 0.0))
     wall_s: float = 0.0
     n_workers: int = 1
     cancelled: bool = False
@@ -48,6 +54,41 @@ class Report:
         """The stage that the others waited for."""
         load = {**self.seconds, "decode": self.seconds["decode"] / self.n_workers}
         return max(load, key=lambda stage: load[stage])
+
+
+class Tally:
+    """What a `Report` is made of, while the run goes on."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self.failed: list[tuple[bytes, str]] = []
+        self.offline: list[bytes] = []
+        self.seconds = dict.fromkeys(STAGES, 0.0)
+        self.audio_s = 0.0
+        self.n_workers = 1
+        self._started = time.monotonic()
+
+    @contextlib.contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        """Add the time of a block to a stage."""
+        started = time.monotonic()
+        try:
+            yield
+        finally:
+            self.seconds[stage] += time.monotonic() - started
+
+    def report(self, *, cancelled: bool) -> Report:
+        """Close the account."""
+        return Report(
+            **self.counts,
+            failed=tuple(self.failed),
+            offline=tuple(self.offline),
+            audio_s=self.audio_s,
+            seconds=self.seconds,
+            wall_s=time.monotonic() - self._started,
+            n_workers=self.n_workers,
+            cancelled=cancelled,
+        )
 
 
 @dataclass(frozen=True)

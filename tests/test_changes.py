@@ -113,3 +113,10 @@ def test_nothing_under_an_unreadable_folder_is_gone():
 
 def test_an_unreadable_file_is_not_gone():
     assert compare([FILE, Unreadable(b"b.wav", "Permission denied")], {b"b.wav": known(2)}).gone == []
+
+
+def test_a_root_whose_every_known_file_is_excluded_is_not_suddenly_empty():
+    before = {b"old/a.wav": known(1), b"old/deep/b.wav": known(2)}
+    changes = compare([], before, is_excluded=lambda relpath: relpath == b"old")
+    assert (changes.is_offline, changes.gone) == (False, [1, 2])
+    assert compare([], before, is_excluded=lambda relpath: relpath == b"old/deep").is_offline

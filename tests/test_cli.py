@@ -218,9 +218,11 @@ def test_a_folder_without_sounds(cli: Path, tmp_path: Path, capsys: pytest.Captu
     assert "no sounds in the library yet" in err
 
 
-def test_index_without_folders_needs_some(cli: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["index", "--device", "cpu"]) == 2
+@pytest.mark.parametrize("checkpoint", ["mini", "no/such-model"])
+def test_index_without_folders_needs_some(cli: Path, capsys: pytest.CaptureFixture[str], checkpoint: str) -> None:
+    assert run(["index", "--checkpoint", checkpoint]) == 2
     assert "name one: clapsearch index FOLDER" in error_line(capsys)
+    assert not cli.exists()
 
 
 def test_exclude_is_remembered_and_undone(cli: Path, sounds: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,7 +16,8 @@ import soundfile
 
 from clapsearch.errors import AudioError, ClapsearchError, UnreadableError
 from clapsearch.mel import FrontEnd
-from indexer.decode import Decoded, DecodePool, Skipped, Unwanted, decode_one, hash_content, read_log_mel
+from indexer.decode import Decoded, DecodePool, Skipped, Unwanted, decode_one
+from indexer.worker import hash_content, read_log_mel
 
 FRONT_END = FrontEnd(48_000, 1024, 480, 64, 50.0, 14_000.0, 480_000, "htk", "repeatpad")
 POSIX_ONLY = pytest.mark.skipif(os.name == "nt", reason="signals and pipes of POSIX")

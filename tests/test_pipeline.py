@@ -22,11 +22,12 @@ from clapsearch.embedder import DeferredEmbedder
 from clapsearch.errors import ClapsearchError, LibraryBusyError, LibraryError, UsageError
 from clapsearch.store import Library
 from indexer import pipeline
-from indexer.decode import Unwanted, hash_content
+from indexer.decode import Unwanted
 from indexer.embed import Embedded
 from indexer.ledger import Ledger
 from indexer.pipeline import Options, index
-from indexer.report import Report
+from indexer.report import STAGES, Report
+from indexer.worker import hash_content
 
 ONE_WORKER = Options(n_workers=1)
 SHORT = ["a.wav", "b.wav", "c.wav", "d.wav"]
@@ -74,7 +75,7 @@ def template(tmp_path_factory, fused):
     library = Library.open(home / "world" / "library.sqlite3", create=True)
     report = index(library, fused, [home / "world" / "sounds"], Options(n_workers=2))
     library.close()
-    assert (report.indexed, report.failed) == (5, [])
+    assert (report.indexed, report.failed) == (5, ())
     (home / "world").rename(home / "kept")
     return home
 
@@ -204,7 +205,7 @@ def test_a_content_is_not_decoded_again_between_its_embedding_and_its_storing(li
 def test_names_that_are_not_text_are_indexed(library, fused, tmp_path):
     raw = os.path.join(os.fsencode(tmp_path), b"sounds", b"\xff\n.wav")
     write(tmp_path / "sounds" / "a.wav", 1).rename(os.fsdecode(raw))
-    assert index(library, fused, [tmp_path / "sounds"], ONE_WORKER).failed == []
+    assert index(library, fused, [tmp_path / "sounds"], ONE_WORKER).failed == ()
     assert list(peek.present(library)) == [raw]
 
 
@@ -238,8 +239,8 @@ def test_an_unplugged_root_is_offline_and_forgets_nothing(world, fused, no_model
     if leaves_mount_point:
         world.folder.mkdir()
     report = world.index(no_model)
-    assert report.offline == [os.fsencode(world.folder)]
-    assert (report.missing, report.failed) == (0, [])
+    assert report.offline == (os.fsencode(world.folder),)
+    assert (report.missing, report.failed) == (0, ())
     assert found(world.library, fused) == ALL
     if leaves_mount_point:
         world.folder.rmdir()
@@ -251,9 +252,9 @@ def test_an_offline_root_does_not_hold_up_the_others(world, fused, tmp_path):
     write(tmp_path / "other" / "x.wav", 53)
     world.folder.rename(world.folder.parent / "away")
     report = world.index(fused, tmp_path / "other")
-    assert (report.indexed, report.offline) == (1, [])
+    assert (report.indexed, report.offline) == (1, ())
     report = world.index(fused)
-    assert (report.unchanged, report.offline) == (1, [os.fsencode(world.folder)])
+    assert (report.unchanged, report.offline) == (1, (os.fsencode(world.folder),))
     assert found(world.library, fused) == [*ALL, "x.wav"]
 
 
@@ -263,7 +264,7 @@ def test_nothing_is_marked_missing_under_a_folder_without_permission(world, fuse
     with peek.permissions_count():
         report = world.index(no_model)
     (world.folder / "rain").chmod(0o755)
-    assert report.failed == [(os.fsencode(world.folder / "rain"), "cannot be read: Permission denied")]
+    assert report.failed == ((os.fsencode(world.folder / "rain"), "cannot be read: Permission denied"),)
     assert report.missing == 1
     assert found(world.library, fused) == ["a.wav", "b.wav", "d.wav", "long.wav"]
 
@@ -274,11 +275,11 @@ def test_a_file_without_permission_keeps_its_vectors_and_is_tried_again(world, f
     for _ in range(2):
         with peek.permissions_count():
             report = world.index(no_model)
-        assert report.failed == [(os.fsencode(world.a), "cannot be read: Permission denied")]
+        assert report.failed == ((os.fsencode(world.a), "cannot be read: Permission denied"),)
         assert found(world.library, fused) == ALL
     world.a.chmod(0o644)
     report = world.index(no_model)
-    assert (report.recognised, report.failed) == (1, [])
+    assert (report.recognised, report.failed) == (1, ())
     assert peek.reasons(world.library) == {}
 
 
@@ -293,6 +294,15 @@ def test_excluded_sounds_leave_the_results_and_come_back_free(world, fused, no_m
 def test_globs_without_a_folder_are_refused(world, no_model):
     with pytest.raises(UsageError, match="--exclude"):
         world.index(no_model, exclude=["rain"])
+
+
+def test_globs_that_hide_every_known_sound_take_them_out_of_the_results(world, fused, no_model):
+    world.index(fused)
+    report = index(world.library, no_model, [world.folder], Options(n_workers=1, exclude=["*.wav"]))
+    assert (report.missing, report.offline) == (5, ())
+    assert peek.present(world.library) == {}
+    report = index(world.library, no_model, [world.folder], Options(n_workers=1, exclude=[]))
+    assert (report.returned, report.indexed) == (5, 0)
 
 
 def test_globs_for_a_part_of_a_root_are_refused(world, no_model):
@@ -394,7 +404,7 @@ def test_failures_are_recorded_with_their_reason(world, bad, fused, no_model):
 def test_failures_are_not_tried_again_while_nothing_changed(world, bad, no_model):
     world.index(no_model)
     report = world.index(no_model)
-    assert (report.failed, report.unchanged) == ([], 9)
+    assert (report.failed, report.unchanged) == ((), 9)
     assert peek.reasons(world.library) == bad
 
 
@@ -409,7 +419,7 @@ def test_a_failed_file_that_was_repaired_is_indexed(world, bad, fused):
     world.index(fused)
     write(world.folder / "text.wav", 56)
     report = world.index(fused)
-    assert (report.indexed, report.failed) == (1, [])
+    assert (report.indexed, report.failed) == (1, ())
     assert sorted(peek.reasons(world.library)) == ["empty.wav", "silence.wav", "text_copy.wav"]
     assert found(world.library, fused) == [*ALL, "text.wav"]
 
@@ -679,10 +689,10 @@ def test_hashing_known_content_counts_as_decode_time(world, no_model):
 
 
 def test_the_bottleneck_is_the_stage_with_most_time_a_worker():
-    report = Report(n_workers=4)
-    report.seconds |= {"decode": 8.0, "embed": 3.0}
+    seconds = dict.fromkeys(STAGES, 0.0) | {"decode": 8.0, "embed": 3.0}
+    report = Report(n_workers=4, seconds=seconds)
     assert report.bottleneck == "embed"
-    report.seconds["decode"] = 13.0
+    seconds["decode"] = 13.0
     assert report.bottleneck == "decode"
 
 

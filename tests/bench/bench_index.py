@@ -42,7 +42,7 @@ import soundfile
 from clapsearch.errors import AudioError
 from clapsearch.mel import FrontEnd
 from clapsearch.weights import locate
-from indexer.decode import read_log_mel
+from indexer.worker import read_log_mel
 
 MAX_S = 10.0
 SAMPLE_S = 0.05
