@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from clapsearch.errors import AudioError, LibraryMissingError, UsageError
+from clapsearch.errors import AudioError, LibraryMissingError, UnreadableError, UsageError
 from clapsearch.settings import Settings, resolve
 
 if TYPE_CHECKING:
@@ -34,10 +34,11 @@ AnyPath = str | os.PathLike[str]
 
 @dataclass(frozen=True)
 class RootStatus:
-    """One root: its path as bytes, whether its folder is there now, and its sounds."""
+    """One root: its path as bytes, whether its folder is there now, its exclude globs, and its sounds."""
 
     path: bytes
     is_there: bool
+    exclude: tuple[str, ...]
     counts: "Counts"
 
 
@@ -106,7 +107,7 @@ class Session:
 
     def index(
         self,
-        folders: Sequence[AnyPath] = (),
+        folders: AnyPath | Sequence[AnyPath] = (),
         *,
         exclude: Sequence[str] | None = None,
         full: bool = False,
@@ -120,7 +121,7 @@ class Session:
 
         Parameters
         ----------
-        folders : sequence of path-like
+        folders : path-like or sequence of path-like
             Added as roots if they are new; without any, all roots are walked.
         exclude : sequence of str, optional
             Globs that the named roots leave out from now on.
@@ -148,7 +149,10 @@ class Session:
         from indexer.pipeline import Options, index
         from indexer.plan import check_folders
 
-        paths = [Path(folder).expanduser() for folder in folders]
+        several = [folders] if isinstance(folders, str | os.PathLike) else folders
+        if any(os.fspath(folder) == "" for folder in several):
+            raise UsageError("a folder's name is empty; an unset variable?")
+        paths = [Path(folder).expanduser() for folder in several]
         check_folders(paths)
         if not paths and self._active() is None:
             raise UsageError("the library has no folders yet; name one: clapsearch index FOLDER")
@@ -234,7 +238,7 @@ class Session:
         library = self._open()
         with library.reading() as reading:
             roots = tuple(
-                RootStatus(root.path, os.path.isdir(root.path), reading.counts(root_id=root.id))
+                RootStatus(root.path, os.path.isdir(root.path), root.exclude, reading.counts(root_id=root.id))
                 for root in reading.roots()
             )
             checkpoint, counts, failures = reading.checkpoint(), reading.counts(), tuple(reading.failures())
@@ -274,6 +278,8 @@ class Session:
 
         raw = os.fsencode(path)
         try:
+            if path.exists() and not path.is_file():  # a pipe or device may have no end
+                raise UnreadableError("not a regular file")
             stored = self._stored(hash_content(raw))
             if stored is not None:
                 return stored

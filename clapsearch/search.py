@@ -106,6 +106,7 @@ def _hit(rank: int, score: float, sound: SoundRow, moment_scores: npt.NDArray[np
         start_s = int(moment_scores.argmax()) * moment_hop_s(window_s)
         start_s = min(start_s, max(0.0, sound.duration_s - window_s))
         end_s = min(start_s + window_s, sound.duration_s)
+    score = min(1.0, score)  # float16 vectors are a little more or less than unit
     return Hit(rank, score, Path(os.fsdecode(sound.path)), start_s, end_s, sound.duration_s)
 
 

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from clapsearch.errors import UsageError
+
 DEFAULT_CHECKPOINT = "laion/clap-htsat-fused"
 DEVICES = ("auto", "cuda", "mps", "cpu")
 
@@ -42,7 +44,14 @@ def resolve(
     """Merge explicit choices with CLAPSEARCH_LIBRARY, CLAPSEARCH_CHECKPOINT and HF_HUB_OFFLINE.
 
     An empty environment variable counts as not set.
+
+    Raises
+    ------
+    UsageError
+        If there is no such device.
     """
+    if device not in DEVICES:
+        raise UsageError(f"--device is {device}; it is one of {', '.join(DEVICES)}")
     chosen = library or environ.get("CLAPSEARCH_LIBRARY") or default_library()
     return Settings(
         library=Path(chosen).expanduser().absolute(),

@@ -15,8 +15,8 @@ class Changes:
 
     Attributes
     ----------
-    unchanged : int
-        Files that need nothing.
+    unchanged, still_failed : int
+        Files that need nothing: in the results, or not because their bytes failed before.
     returned : list of int
         Ids of sounds that were missing and are back as they were.
     candidates : list of File
@@ -30,6 +30,7 @@ class Changes:
     """
 
     unchanged: int = 0
+    still_failed: int = 0
     returned: list[int] = field(default_factory=list)
     candidates: list[File] = field(default_factory=list)
     gone: list[int] = field(default_factory=list)
@@ -70,6 +71,8 @@ def compare(
             changes.candidates.append(item)
         elif before.missing:
             changes.returned.append(before.sound_id)
+        elif before.failed:
+            changes.still_failed += 1
         else:
             changes.unchanged += 1
     present = {relpath: item for relpath, item in known.items() if not item.missing}

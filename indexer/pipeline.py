@@ -94,6 +94,8 @@ class _Run:
             plan = self._plan(folders)
             if plan.places:
                 self._embed_all(plan)
+            with self.library.reading() as reading:  # what was gone and turned up elsewhere is not missing
+                self.tally.counts["missing"] = reading.n_missing(plan.gone)
             if not self.should_stop():
                 self._switch()
         with self.tally.timed("snapshot"):
@@ -145,7 +147,7 @@ class _Run:
         with self.tally.timed("store"), self.library.writing() as writing:
             writing.mark_missing(plan.gone, missing_since=time.time())
             writing.mark_missing(plan.returned, missing_since=None)
-        counts = {"unchanged": plan.unchanged, "returned": len(plan.returned), "missing": len(plan.gone)}
+        counts = {"unchanged": plan.unchanged, "still_failed": plan.still_failed, "returned": len(plan.returned)}
         self.tally.counts.update(counts)
         self.tally.offline += plan.offline
         self.tally.failed += [(path, f"cannot be read: {reason}") for path, reason in plan.unreadable]
@@ -161,7 +163,7 @@ class _Run:
 
     def _store_all(self, results: Iterator[Result], plan: Plan, ledger: Ledger) -> None:
         """Write results every few seconds, and, whatever ends the run, those that are finished."""
-        done = plan.unchanged + len(plan.returned)
+        done = plan.unchanged + plan.still_failed + len(plan.returned)
         total = done + len(plan.places)
         pending: list[Result] = []
         saved = time.monotonic()

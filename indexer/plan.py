@@ -20,6 +20,7 @@ class Plan:
 
     places: dict[bytes, Place] = field(default_factory=dict)
     unchanged: int = 0
+    still_failed: int = 0
     returned: list[int] = field(default_factory=list)
     gone: list[int] = field(default_factory=list)
     offline: list[bytes] = field(default_factory=list)
@@ -31,6 +32,7 @@ class Plan:
             place = Place(root.id, file.relpath, file.size, file.mtime_ns)
             self.places[os.path.join(root.path, file.relpath)] = place
         self.unchanged += changes.unchanged
+        self.still_failed += changes.still_failed
         self.returned += changes.returned
         self.gone += changes.gone
         if changes.is_offline:
@@ -142,8 +144,9 @@ def _absolute(folder: Path) -> bytes:
 
 
 def _holder(path: bytes, roots: Sequence[Root]) -> bytes | None:
-    """Return the innermost root that is or holds a folder."""
-    holders = [root.path for root in roots if path == root.path or _is_inside(path, root.path)]
+    """Return the innermost root that is or holds a folder; a link to a root is that root."""
+    real = os.path.realpath(path)
+    holders = [root.path for root in roots if _is_inside(path, root.path) or real == os.path.realpath(root.path)]
     return max(holders, key=len, default=None)
 
 

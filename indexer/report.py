@@ -15,9 +15,10 @@ class Report:
 
     Attributes
     ----------
-    indexed, recognised, moved, unchanged, missing, returned : int
+    indexed, recognised, moved, unchanged, missing, returned, still_failed : int
         Sounds embedded now; copies and edits whose content was known; files found elsewhere; files that needed
-        nothing; files gone since the last run; files back as they were.
+        nothing; files gone since the last run and not found elsewhere; files back as they were; files that failed in
+        an earlier run and did not change.
     failed : tuple of (path, reason)
         Paths as bytes.
     offline : tuple of bytes
@@ -40,6 +41,7 @@ class Report:
     unchanged: int = 0
     missing: int = 0
     returned: int = 0
+    still_failed: int = 0
     failed: tuple[tuple[bytes, str], ...] = ()
     offline: tuple[bytes, ...] = ()
     left_behind: int = 0

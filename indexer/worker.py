@@ -12,6 +12,7 @@ from multiprocessing.connection import Connection
 import numpy as np
 import numpy.typing as npt
 
+from clapsearch.allocator import keep_freed_memory
 from clapsearch.audio import AudioInfo, decode
 from clapsearch.errors import AudioError, UnreadableError
 from clapsearch.mel import FLOOR_DB, FrontEnd, log_mel
@@ -83,6 +84,7 @@ def work(connection: Connection, front_end: FrontEnd) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what ^C means
     with contextlib.suppress(OSError):  # the MP3 decoder writes its own warnings there
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    keep_freed_memory()
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError), threadpool_limits(1):
         connection.send(READY)
         while (path := connection.recv()) is not None:

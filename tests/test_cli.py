@@ -55,8 +55,8 @@ def test_index_reports_what_it_did(cli: Path, sounds: Path, capsys: pytest.Captu
     assert re.search(r"0\.01 hours of sound in .* s: walk .* s, decode .* s, embed .* s, store .* s", out)
     assert re.search(r"the bottleneck was (walk|decode|embed|store|snapshot)\n$", out)
     assert err == f"skipping {sounds}/bad.wav: not a sound file that can be decoded (Format not recognised.)\n"
-    assert run(["index", "--strict"]) == 0
-    assert capsys.readouterr().out == "0 indexed, 10 unchanged, 0 failed\n"
+    assert run(["index", "--strict"]) == 1  # it failed before, and still would
+    assert capsys.readouterr().out == "0 indexed, 9 unchanged, 0 failed, 1 still failed\n"
 
 
 def test_strict_makes_failures_exit_1(cli: Path, sounds: Path) -> None:
@@ -159,6 +159,9 @@ def test_an_offline_folder_keeps_its_sounds(indexed: Path, capsys: pytest.Captur
     ("arguments", "code", "message"),
     [
         (["search", ""], 2, "the query is empty"),
+        (["search", "rain", "--json", "-0"], 2, "choose one"),
+        (["index", ""], 2, "a folder's name is empty"),
+        (["describe", "/dev/zero"], 1, "/dev/zero: not a regular file"),
         (["search", "rain", "-k", "0"], 2, "-k is 0; ask for at least 1"),
         (["similar", "{none}"], 1, "none.wav: cannot be read: No such file"),
         (["similar", "{text}"], 1, "text.wav: not a sound file"),
@@ -168,7 +171,7 @@ def test_an_offline_folder_keeps_its_sounds(indexed: Path, capsys: pytest.Captur
         (["index", "{text}"], 1, "is a file; give the folder"),
         (["index", "{sounds}", "--checkpoint", "{none}"], 1, "no checkpoint folder"),
         (["index", "{sounds}", "--checkpoint", "no/such", "--offline"], 1, "--offline forbids"),
-        (["index", "--device", "tpu", "--full"], 1, "device tpu is not available here"),
+        (["index", "--device", "tpu", "--full"], 2, "--device is tpu; it is one of auto, cuda, mps, cpu"),
         (["search", "rain", "--library", "{text}"], 1, "is no clapsearch library"),
         (["search", "rain", "--library", "{none}"], 1, "no library at"),
         (["status", "--library", "{none}"], 1, "no library at"),
@@ -230,6 +233,8 @@ def test_exclude_is_remembered_and_undone(cli: Path, sounds: Path, capsys: pytes
     assert capsys.readouterr().out.startswith("5 indexed")
     run(["index"])
     assert capsys.readouterr().out.startswith("0 indexed, 5 unchanged")
+    run(["status"])
+    assert "5 sounds, without group0" in capsys.readouterr().out
     run(["index", str(sounds), "--exclude", ""])
     assert capsys.readouterr().out.startswith("4 indexed, 5 unchanged")
 
@@ -321,3 +326,27 @@ def test_numbers_in_json_are_plain(indexed: Path, capsys: pytest.CaptureFixture[
     record = json.loads(capsys.readouterr().out)[0]
     assert all(isinstance(record[name], float) for name in ("score", "start_s", "end_s", "duration_s"))
     assert np.isfinite(record["score"])
+
+
+def test_results_that_cannot_be_written_are_one_line(indexed: Path) -> None:
+    with Path("/dev/full").open("wb") as full:
+        command = [sys.executable, "-m", "clapsearch", "status"]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, check=False, timeout=120)
+    assert done.returncode == 1
+    assert done.stderr == b"clapsearch: cannot write the results: No space left on device\n"
+
+
+def test_moved_files_are_not_called_missing(indexed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (indexed / "group0").rename(indexed / "renamed")
+    (indexed / "long.wav").unlink()
+    run(["index"])
+    assert capsys.readouterr().out == "0 indexed, 4 moved, 4 unchanged, 1 missing, 0 failed\n"
+
+
+def test_a_link_to_a_known_folder_is_that_folder(indexed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    link = indexed.with_name("link")
+    link.symlink_to(indexed)
+    run(["index", str(link)])
+    assert capsys.readouterr().out == "0 indexed, 9 unchanged, 0 failed\n"
+    run(["status", "--json"])
+    assert len(json.loads(capsys.readouterr().out)["roots"]) == 1

@@ -9,6 +9,7 @@ import typer
 
 from clapsearch import api
 from clapsearch.cli import options
+from clapsearch.errors import UsageError
 from clapsearch.settings import resolve
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ def search(
     offline: options.Offline = False,
 ) -> None:
     """Find sounds by words."""
+    _check_form(as_json, as_paths or null)
     with api.Session(resolve(library=library, device=device, offline=offline)) as session:
         _show_hits(session.search(query, top_k=top), as_json, as_paths, null)
 
@@ -41,6 +43,7 @@ def similar(
     offline: options.Offline = False,
 ) -> None:
     """Find sounds that sound like a file."""
+    _check_form(as_json, as_paths or null)
     with api.Session(resolve(library=library, device=device, offline=offline)) as session:
         _show_hits(session.similar(file, top_k=top), as_json, as_paths, null)
 
@@ -63,6 +66,11 @@ def describe(
     with api.Session(resolve(library=library, device=device, offline=offline)) as session:
         found = session.describe(file, labels=labels, top_k=top)
     typer.echo(present.descriptions_json(found) if as_json else present.descriptions_table(found))
+
+
+def _check_form(as_json: bool, as_paths: bool) -> None:
+    if as_json and as_paths:
+        raise UsageError("--json and --paths or -0 are two forms of output; choose one")
 
 
 def _show_hits(hits: "Sequence[Hit]", as_json: bool, as_paths: bool, null: bool) -> None:

@@ -6,7 +6,6 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -23,7 +22,7 @@ CANCELLED = 130
 
 def index(
     folders: Annotated[
-        list[Path] | None, typer.Argument(metavar="PATH", help="Folders of sounds; without any, all known ones.")
+        list[str] | None, typer.Argument(metavar="PATH", help="Folders of sounds; without any, all known ones.")
     ] = None,
     checkpoint: Annotated[
         str | None,
@@ -45,14 +44,16 @@ def index(
     exclude: Annotated[
         list[str] | None,
         typer.Option(
-            "--exclude", metavar="GLOB", help="Leave out names or relative paths from now on; repeat it, '' to undo."
+            "--exclude",
+            metavar="GLOB",
+            help="Names or paths to leave out from now on; replaces earlier ones, '' for none.",
         ),
     ] = None,
     full: Annotated[bool, typer.Option("--full", help="Embed everything again.")] = False,
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Try files that failed again, though they did not change.")
     ] = False,
-    strict: Annotated[bool, typer.Option("--strict", help="Exit 1 if a file failed.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit 1 if a file failed, now or before.")] = False,
     library: options.Library = None,
     offline: options.Offline = False,
 ) -> None:
@@ -73,7 +74,7 @@ def index(
     _show(report)
     if report.cancelled:
         raise typer.Exit(CANCELLED)
-    if strict and report.failed:
+    if strict and (report.failed or report.still_failed):
         raise typer.Exit(1)
 
 
@@ -136,7 +137,7 @@ def _show(report: "Report") -> None:
     counts = {
         name: getattr(report, name) for name in ("indexed", "recognised", "moved", "returned", "unchanged", "missing")
     }
-    counts["failed"] = len(report.failed)
+    counts |= {"failed": len(report.failed), "still failed": report.still_failed}
     always = {"indexed", "unchanged", "failed"}
     typer.echo(", ".join(f"{n:,} {name}" for name, n in counts.items() if n or name in always))
     if not any(counts.values()) and not report.offline:

@@ -26,7 +26,12 @@ def _record(found: api.Status) -> dict[str, Any]:
         "library": path_record(str(found.library))["path"],
         "checkpoint": asdict(found.checkpoint) if found.checkpoint else None,
         "roots": [
-            {**path_record(os.fsdecode(root.path)), "is_there": root.is_there, **asdict(root.counts)}
+            {
+                **path_record(os.fsdecode(root.path)),
+                "is_there": root.is_there,
+                "exclude": list(root.exclude),
+                **asdict(root.counts),
+            }
             for root in found.roots
         ],
         "counts": asdict(found.counts),
@@ -50,10 +55,10 @@ def _text(found: api.Status) -> str:
     ]
     for root in found.roots:
         state = "" if root.is_there else " (offline)"
-        missing = f", {root.counts.missing:,} missing" if root.counts.missing else ""
-        lines.append(
-            f"folder      {printable(os.fsdecode(root.path))}{state}: {plural(root.counts.sounds, 'sound')}{missing}"
-        )
+        parts = [plural(root.counts.sounds, "sound")]
+        parts += [f"{root.counts.missing:,} missing"] if root.counts.missing else []
+        parts += [f"without {' '.join(root.exclude)}"] if root.exclude else []
+        lines.append(printable(f"folder      {os.fsdecode(root.path)}{state}: {', '.join(parts)}"))
     for bad in found.failures:
         lines.append(f"failed      {printable(os.fsdecode(bad.path))}: {printable(bad.reason)}")
     return "\n".join(lines)

@@ -159,6 +159,14 @@ class Reading:
         where = (embedding.c.id > after_id, embedding.c.checkpoint_id.in_(self.space()))
         return self._scalar(select(func.coalesce(func.sum(embedding.c.n), 0)).where(*where))
 
+    def n_missing(self, sound_ids: Sequence[int]) -> int:
+        """Count the sounds among these that are missing."""
+        missing = select(func.count()).where(sound.c.missing_since.is_not(None))
+        starts = range(0, len(sound_ids), _MAX_VARIABLES)
+        return sum(
+            self._scalar(missing.where(sound.c.id.in_(sound_ids[start : start + _MAX_VARIABLES]))) for start in starts
+        )
+
     def n_dead(self) -> int:
         """Count the embeddings deleted since the newest snapshot."""
         return self._scalar(select(func.count()).select_from(dead))
