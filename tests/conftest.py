@@ -5,11 +5,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import huggingface_hub.constants
-import numpy as np
 import pytest
 import soundfile
 import torch
 from checkpoints import make_checkpoint
+from signals import noise
+from world import bad, commit_each, more, no_model, template, world
 
 from clapsearch.clap import ClapEmbedder
 from clapsearch.store import Library
@@ -63,14 +64,6 @@ def library(tmp_path: Path) -> Iterator[Library]:
     opened.close()
 
 
-def noise(duration_s: float, *, seed: int = 0, sr: int = 48_000, level: float = 0.1) -> np.ndarray:
-    """Return seeded noise with a tone in it, shape (n_samples,), float32."""
-    n = round(duration_s * sr)
-    rng = np.random.default_rng(seed)
-    tone = np.sin(2 * np.pi * (200 + 150 * (seed % 20)) * np.arange(n) / sr)
-    return (level * (0.5 * rng.standard_normal(n).clip(-3, 3) / 3 + 0.5 * tone)).astype(np.float32)
-
-
 @pytest.fixture
 def write_sound() -> Callable[..., Path]:
     """Write a seeded sound: ``write_sound(path, duration_s=1, seed=0, sr=48000)``; different seeds, different bytes."""
@@ -91,3 +84,6 @@ def sounds(tmp_path: Path, write_sound: Callable[..., Path]) -> Path:
         write_sound(folder / f"group{seed % 2}" / f"sound{seed}.wav", duration_s=0.3 + 0.1 * seed, seed=seed)
     write_sound(folder / "long.wav", duration_s=22, seed=99)
     return folder
+
+
+__all__ = ["bad", "commit_each", "more", "no_model", "noise", "template", "world"]  # fixtures of theirs are everybody's

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 from checkpoints import make_checkpoint
-from conftest import noise
+from signals import noise
 
 import clapsearch
 from clapsearch import api

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import soundfile
 import soxr
-from conftest import noise
+from signals import noise
 
 from clapsearch.audio import BLOCK_SAMPLES, AudioInfo, decode, load, probe
 from clapsearch.errors import AudioError, UnreadableError

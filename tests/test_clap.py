@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 import torch
 from checkpoints import make_checkpoint, make_tokenizer
-from conftest import noise
 from safetensors.torch import load_file, save_file
+from signals import noise
 from transformers import ClapConfig, ClapFeatureExtractor, ClapModel
 
 from clapsearch.audio import RESAMPLER

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from conftest import noise
+from signals import noise
 
 from clapsearch.cli.app import app, run
 

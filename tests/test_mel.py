@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import noise
+from signals import noise
 from transformers import ClapFeatureExtractor
 from transformers.audio_utils import mel_filter_bank
 

@@ -16,7 +16,7 @@ import psutil
 import pytest
 import soundfile
 import torch
-from conftest import noise
+from signals import noise
 
 from clapsearch.clap import ClapEmbedder
 from clapsearch.store import Library
