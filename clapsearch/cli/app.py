@@ -54,7 +54,8 @@ def run(arguments: Sequence[str]) -> int:
         typer.echo(f"clapsearch: {error}", err=True)
         return error.exit_code
     except OSError as error:  # typer handles closed pipes itself
-        typer.echo(f"clapsearch: cannot write the results: {error.strerror or error}", err=True)
+        what = error.filename or "cannot write the results"
+        typer.echo(f"clapsearch: {what}: {error.strerror or error}", err=True)
         return ClapsearchError.exit_code
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 0
