@@ -12,11 +12,12 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
 )
 
 # "clap" in ASCII, in SQLite's header: tells a library from any other database.
 APPLICATION_ID = 0x636C6170
-SCHEMA_REVISION = "0001"
+SCHEMA_REVISION = "0002"
 
 metadata = MetaData()
 
@@ -44,13 +45,16 @@ checkpoint = Table(
     Column("window_s", Float, nullable=False),
 )
 
-# `path` and `relpath` are os.fsencode bytes: names need not be valid text. `exclude` is a JSON list of globs.
+# `path` and `relpath` are os.fsencode bytes: names need not be valid text. `exclude` is a JSON list of globs; `video`:
+# the sound of video files counts; `offline_since`: unix seconds, null while the folder is there.
 root = Table(
     "root",
     metadata,
     Column("id", Integer, primary_key=True),
     Column("path", LargeBinary, nullable=False, unique=True),
     Column("exclude", Text, nullable=False),
+    Column("video", Boolean, nullable=False, server_default=false()),
+    Column("offline_since", Float),
 )
 
 # What a file's bytes are. The numbers are null for bytes that never decoded.

@@ -1,12 +1,12 @@
 """Compare what a walk found with what the library knows: what is the same, what needs a look, what is gone."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from clapsearch.store import Known
 from indexer.filters import is_left_out
-from indexer.walk import File, Unreadable
+from indexer.walk import File, Found, Unreadable
 
 
 @dataclass
@@ -17,12 +17,12 @@ class Changes:
     ----------
     unchanged, still_failed : int
         Files that need nothing: in the results, or not because their bytes failed before.
-    returned : list of int
-        Ids of sounds that were missing and are back as they were.
+    returned : dict of int to File
+        Sounds that were missing and are back as they were, by id.
     candidates : list of File
         New or different by size or mtime, or without vectors: their bytes decide.
-    gone : list of int
-        Ids of sounds whose file is no longer there.
+    gone : dict of int to File
+        Sounds whose file is no longer there, by id, as they were last seen.
     unreadable : list of Unreadable
         Places that could not be looked at; what is under them is left alone.
     is_offline : bool
@@ -31,17 +31,18 @@ class Changes:
 
     unchanged: int = 0
     still_failed: int = 0
-    returned: list[int] = field(default_factory=list)
+    returned: dict[int, File] = field(default_factory=dict)
     candidates: list[File] = field(default_factory=list)
-    gone: list[int] = field(default_factory=list)
+    gone: dict[int, File] = field(default_factory=dict)
     unreadable: list[Unreadable] = field(default_factory=list)
     is_offline: bool = False
 
 
 def compare(
-    found: Iterable[File | Unreadable],
+    found: Iterable[Found],
     known: Mapping[bytes, Known],
     *,
+    is_whole: bool = True,
     everything: bool = False,
     retry_failed: bool = False,
     is_excluded: Callable[[bytes], bool] = lambda relpath: False,
@@ -51,8 +52,11 @@ def compare(
     Parameters
     ----------
     found : iterable
-        A walk of the whole root.
+        A walk of the whole root, or of parts.
     known : mapping of relative path to Known
+        All that the library knows of what was walked.
+    is_whole : bool
+        The walk was of the whole root: if it found nothing of what was expected, the root is offline.
     everything : bool
         Treat every file as a candidate.
     retry_failed : bool
@@ -60,39 +64,35 @@ def compare(
     is_excluded : callable
         What the walk left out on purpose: that these are not there does not make a root suddenly empty.
     """
-    changes, seen = Changes(), set[bytes]()
+    changes, seen, blind = Changes(), set[bytes](), list[bytes]()
     for item in found:
-        if isinstance(item, Unreadable):
-            changes.unreadable.append(item)
+        if not isinstance(item, File):
+            blind.append(item.relpath)
+            if isinstance(item, Unreadable):
+                changes.unreadable.append(item)
             continue
         seen.add(item.relpath)
         before = known.get(item.relpath)
         if everything or before is None or _needs_look(item, before, retry_failed):
             changes.candidates.append(item)
         elif before.missing:
-            changes.returned.append(before.sound_id)
+            changes.returned[before.sound_id] = item
         elif before.failed:
             changes.still_failed += 1
         else:
             changes.unchanged += 1
-    present = {relpath: item for relpath, item in known.items() if not item.missing}
-    expected = (relpath for relpath in present if not is_left_out(relpath, is_excluded))
-    if _is_offline(changes, seen, expected):
+    lost = [relpath for relpath, before in known.items() if not before.missing and relpath not in seen]
+    expected = (relpath for relpath in lost if not is_left_out(relpath, is_excluded))
+    if b"" in blind or (is_whole and not seen and any(True for _ in expected)):
         return Changes(unreadable=changes.unreadable, is_offline=True)
-    blind = tuple(item.relpath for item in changes.unreadable)
-    lost = (relpath for relpath in present if relpath not in seen)
-    changes.gone = [present[relpath].sound_id for relpath in lost if not _is_under(relpath, blind)]
+    gone = ((relpath, known[relpath]) for relpath in lost if not _is_under(relpath, tuple(blind)))
+    changes.gone = {before.sound_id: File(relpath, before.size, before.mtime_ns) for relpath, before in gone}
     return changes
 
 
 def _needs_look(file: File, before: Known, retry_failed: bool) -> bool:
     is_different = (file.size, file.mtime_ns) != (before.size, before.mtime_ns)
     return is_different or not before.settled or (retry_failed and before.failed)
-
-
-def _is_offline(changes: Changes, seen: set[bytes], expected: Iterator[bytes]) -> bool:
-    is_root_unreadable = any(item.relpath == b"" for item in changes.unreadable)
-    return is_root_unreadable or (not seen and any(True for _ in expected))
 
 
 def _is_under(relpath: bytes, folders: tuple[bytes, ...]) -> bool:

@@ -8,9 +8,10 @@ from collections.abc import Callable, Sequence
 AUDIO_SUFFIXES = frozenset(b".wav .wave .bwf .rf64 .w64 .aif .aiff .aifc .caf .flac .ogg .oga .opus .mp3".split())
 
 
-def is_audio(name: bytes) -> bool:
+def is_audio(name: bytes, *, video: bool = False) -> bool:  # noqa: ARG001
     """Whether a file name ends like a format that libsndfile decodes."""
-    return os.path.splitext(name)[1].lower() in AUDIO_SUFFIXES
+    _, dot, suffix = name.rpartition(b".")
+    return dot + suffix.lower() in AUDIO_SUFFIXES
 
 
 def is_hidden(name: bytes) -> bool:

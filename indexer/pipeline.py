@@ -1,8 +1,9 @@
 """The write arrow in one place: walk -> probe -> decode -> log-mel -> embed -> store."""
 
 import contextlib
+import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,9 +14,11 @@ from clapsearch.store import Library, Place, Writing
 from indexer.decode import STALL_S, DecodePool, Skipped
 from indexer.embed import Embedded, embed
 from indexer.feed import Feed
+from indexer.leaving import Leaving
 from indexer.ledger import Ledger, Result
 from indexer.plan import Plan, check, choose_roots, make_plan
-from indexer.report import Progress, Report, Tally
+from indexer.report import Entry, Progress, Report, Tally
+from indexer.walk import File
 
 COMMIT_S = 2.0
 COMMIT_FILES = 256
@@ -29,6 +32,8 @@ class Options:
     ----------
     exclude : sequence of str, optional
         Globs the named roots leave out from now on; None keeps what they have.
+    video : bool, optional
+        Whether the named roots take the sound of video files from now on; None keeps what they have.
     full : bool
         Embed everything again.
     retry_failed : bool
@@ -37,13 +42,17 @@ class Options:
         Decode processes.
     stall_s : float
         Silence after which a decoder is killed.
+    wait_s : float
+        How long to wait for another writer.
     """
 
     exclude: Sequence[str] | None = None
+    video: bool | None = None
     full: bool = False
     retry_failed: bool = False
     n_workers: int = 2
     stall_s: float = STALL_S
+    wait_s: float = 0.0
 
 
 def index(
@@ -52,6 +61,9 @@ def index(
     folders: Sequence[Path] = (),
     options: Options = Options(),
     *,
+    under: Mapping[bytes, Sequence[bytes] | None] | None = None,
+    is_ready: Callable[[bytes, File], bool] = lambda path, file: True,
+    on_entry: Callable[[Entry], None] = lambda entry: None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Report:
@@ -61,6 +73,10 @@ def index(
     ----------
     folders : sequence of Path
         Folders to index; all roots without any.
+    under, is_ready
+        See `indexer.plan.make_plan`.
+    on_entry : callable
+        Hears of every change once searches see it.
     should_stop : callable
         Asked often; true ends the run early, with a report that says so.
 
@@ -69,8 +85,9 @@ def index(
     ClapsearchError
         If a folder is not there, another process writes, the disk is full, or workers cannot start.
     """
-    with library.exclusive():
-        return _Run(library, embedder, options, on_progress, should_stop).run(folders)
+    with library.exclusive(wait_s=options.wait_s, should_stop=should_stop):
+        run = _Run(library, embedder, options, under, is_ready, on_entry, on_progress, should_stop)
+        return run.run(folders)
 
 
 class _StoppedError(Exception):
@@ -82,6 +99,9 @@ class _Run:
     library: Library
     embedder: Embedder
     options: Options
+    under: Mapping[bytes, Sequence[bytes] | None] | None
+    is_ready: Callable[[bytes, File], bool]
+    on_entry: Callable[[Entry], None]
     on_progress: Callable[[Progress], None]
     should_stop: Callable[[], bool]
     tally: Tally = field(default_factory=Tally)
@@ -92,12 +112,14 @@ class _Run:
         self._open_checkpoint()
         with contextlib.suppress(_StoppedError):
             plan = self._plan(folders)
+            self._leaving = Leaving(self.library, plan)
+            self._note_walk(plan)
             if plan.places:
                 self._embed_all(plan)
-            with self.library.reading() as reading:  # what was gone and turned up elsewhere is not missing
-                self.tally.counts["missing"] = reading.n_missing(plan.gone)
             if not self.should_stop():
+                self._note_gone(self._leaving.unclaimed)
                 self._switch()
+            self._note_end(plan)
         with self.tally.timed("snapshot"):
             snapshot.refresh(self.library)
         return self.tally.report(cancelled=self.should_stop())
@@ -124,19 +146,19 @@ class _Run:
 
     def _plan(self, folders: Sequence[Path]) -> Plan:
         with self.tally.timed("walk"):
-            roots = choose_roots(self.library, folders, self.options.exclude)
+            roots = choose_roots(self.library, folders, self.options.exclude, self.options.video)
             if self._is_switch:  # a new checkpoint has to know all sounds before searches can use it
                 roots = choose_roots(self.library, (), None)
-            plan = make_plan(
+            return make_plan(
                 self.library,
                 roots,
                 self._space,
+                under=self.under,
+                is_ready=self.is_ready,
                 everything=self._is_fresh,
                 retry_failed=self.options.full or self.options.retry_failed,
                 on_file=self._on_walk,
             )
-        self._note_walk(plan)
-        return plan
 
     def _on_walk(self, n_files: int) -> None:
         self.on_progress(Progress(n_files, None))
@@ -144,17 +166,44 @@ class _Run:
             raise _StoppedError  # half a walk says nothing about what is gone
 
     def _note_walk(self, plan: Plan) -> None:
+        """Write down what needs no look at bytes."""
+        self._note_gone({id_: path for id_, path in plan.gone.items() if id_ not in self._leaving.unclaimed})
+        left = [root for root in plan.offline if root.offline_since is None]
+        back = [root for root in plan.online if root.offline_since is not None]
         with self.tally.timed("store"), self.library.writing() as writing:
-            writing.mark_missing(plan.gone, missing_since=time.time())
-            writing.mark_missing(plan.returned, missing_since=None)
+            writing.mark_missing(list(plan.returned), missing_since=None)
+            for root in left:
+                writing.mark_offline(root.id, time.time())
+            for root in back:
+                writing.mark_offline(root.id, None)
         counts = {"unchanged": plan.unchanged, "still_failed": plan.still_failed, "returned": len(plan.returned)}
         self.tally.counts.update(counts)
-        self.tally.offline += plan.offline
+        self.tally.offline += [root.path for root in plan.offline]
+        self.tally.waiting += plan.waiting
         self.tally.failed += [(path, f"cannot be read: {reason}") for path, reason in plan.unreadable]
+        self._tell(Entry("offline", root.path) for root in left)
+        self._tell(Entry("online", root.path) for root in back)
+        self._tell(Entry("returned", path) for path in plan.returned.values())
+        self._tell(Entry("failed", path, reason) for path, reason in self.tally.failed)
+
+    def _note_gone(self, gone: Mapping[int, bytes]) -> None:
+        with self.tally.timed("store"), self.library.writing() as writing:
+            writing.mark_missing(list(gone), missing_since=time.time())
+        self._tell(Entry("missing", path) for path in gone.values())
+
+    def _note_end(self, plan: Plan) -> None:
+        with self.library.reading() as reading:
+            # What was gone and turned up elsewhere is not missing.
+            self.tally.counts["missing"] = reading.n_missing(list(plan.gone))
+            self.tally.relocated += reading.relocated() if plan.offline else []
+
+    def _tell(self, entries: Iterable[Entry]) -> None:
+        for entry in entries:
+            self.on_entry(entry)
 
     def _embed_all(self, plan: Plan) -> None:
         ledger = Ledger(self.library, self._space, is_fresh=self._is_fresh)
-        paths = sorted(plan.places)
+        paths = plan.in_order()
         n_workers = self.tally.n_workers = min(self.options.n_workers, len(paths))
         pool = DecodePool(self.embedder.front_end, n_workers=n_workers, stall_s=self.options.stall_s)
         feed = Feed(pool, paths, ledger.wants, self.should_stop, look_ahead=2 * n_workers + 2)
@@ -191,21 +240,21 @@ class _Run:
 
     def _store(self, results: Sequence[Result], places: dict[bytes, Place], ledger: Ledger) -> int:
         """Write results in one transaction; returns how many files are done with."""
-        done = 0
+        entries = []
         with self.library.writing() as writing:
             for result in results:
                 self._account(result)
                 for path in ledger.settle(result):
-                    self._store_one(writing, result, path, places[path])
-                    done += 1
+                    entries.append(self._store_one(writing, result, path, places[path]))
         ledger.saved()
-        return done
+        self._tell(entries)
+        return len(entries)
 
-    def _store_one(self, writing: Writing, result: Result, path: bytes, place: Place) -> None:
+    def _store_one(self, writing: Writing, result: Result, path: bytes, place: Place) -> Entry:
         if isinstance(result, Skipped):
             writing.fail_sound(place, result.content_hash, result.reason, transient=result.transient)
             self.tally.failed.append((path, result.reason))
-            return
+            return Entry("failed", path, result.reason)
         is_new = isinstance(result, Embedded) and path == result.path
         content_id = writing.add_content(result.content_hash, result.info if isinstance(result, Embedded) else None)
         if isinstance(result, Embedded) and is_new:
@@ -213,8 +262,13 @@ class _Run:
             if checkpoint_id not in self._space:  # another backend than before: vectors that can be compared
                 self._space.append(checkpoint_id)
             writing.add_embedding(content_id, checkpoint_id, result.vectors, replaces=self._space)
-        is_moved = writing.place_sound(place, content_id)
-        self.tally.counts["moved" if is_moved else "indexed" if is_new else "recognised"] += 1
+        match = self._leaving.match(place, result.content_hash)
+        origin = writing.place_sound(place, content_id, leaving=match)
+        if origin and match:
+            self._leaving.claim(place, result.content_hash)
+        kind = "moved" if origin else "indexed" if is_new else "recognised"
+        self.tally.counts[kind] += 1
+        return Entry(kind, path, os.fsdecode(origin or b""))
 
     def _account(self, result: Result) -> None:
         tally = self.tally

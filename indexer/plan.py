@@ -1,44 +1,85 @@
 """What one run has to do: which roots, and which of their files need a look."""
 
+import contextlib
+import gc
 import itertools
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from clapsearch.errors import ClapsearchError, UsageError
+from clapsearch.filesystem import is_there
 from clapsearch.present import printable
 from clapsearch.store import Library, Place, Root
 from indexer.changes import Changes, compare
 from indexer.filters import excluder
-from indexer.walk import File, Unreadable, walk
+from indexer.walk import File, Found, walk
+
+TELL_EVERY = 100  # files
 
 
 @dataclass
 class Plan:
-    """The work of a run: `places` maps the absolute path of every candidate to its place."""
+    """The work of a run, by absolute paths.
+
+    Attributes
+    ----------
+    places : dict
+        Every candidate and its place.
+    returned, gone : dict
+        Sounds that are back as they were, and those whose file is not there, by id.
+    looks : dict
+        Gone sounds by size and mtime: a candidate that looks the same may be where they moved.
+    waiting : list
+        Candidates that may still be written.
+    """
 
     places: dict[bytes, Place] = field(default_factory=dict)
     unchanged: int = 0
     still_failed: int = 0
-    returned: list[int] = field(default_factory=list)
-    gone: list[int] = field(default_factory=list)
-    offline: list[bytes] = field(default_factory=list)
+    returned: dict[int, bytes] = field(default_factory=dict)
+    gone: dict[int, bytes] = field(default_factory=dict)
+    looks: dict[tuple[int, int], list[int]] = field(default_factory=dict)
+    waiting: list[bytes] = field(default_factory=list)
+    offline: list[Root] = field(default_factory=list)
+    online: list[Root] = field(default_factory=list)
     unreadable: list[tuple[bytes, str]] = field(default_factory=list)
 
-    def add(self, root: Root, changes: Changes) -> None:
+    def add(self, root: Root, changes: Changes, is_ready: Callable[[bytes, File], bool]) -> None:
         """Take up what one root needs."""
+        if changes.is_offline:
+            self.offline.append(root)
+            return
+        self.online.append(root)
         for file in changes.candidates:
-            place = Place(root.id, file.relpath, file.size, file.mtime_ns)
-            self.places[os.path.join(root.path, file.relpath)] = place
+            path = os.path.join(root.path, file.relpath)
+            if is_ready(path, file):
+                self.places[path] = Place(root.id, *file)
+            else:
+                self.waiting.append(path)
         self.unchanged += changes.unchanged
         self.still_failed += changes.still_failed
-        self.returned += changes.returned
-        self.gone += changes.gone
-        if changes.is_offline:
-            self.offline.append(root.path)
-        else:
-            self.unreadable += [(os.path.join(root.path, bad.relpath), bad.reason) for bad in changes.unreadable]
+        self.returned |= {id_: os.path.join(root.path, file.relpath) for id_, file in changes.returned.items()}
+        self.unreadable += [(os.path.join(root.path, bad.relpath), bad.reason) for bad in changes.unreadable]
+        for sound_id, (relpath, *look) in changes.gone.items():
+            self.gone[sound_id] = os.path.join(root.path, relpath)
+            self.looks.setdefault((look[0], look[1]), []).append(sound_id)
+
+    def leaving(self) -> dict[int, bytes]:
+        """Return the gone sounds that look like a candidate, by id."""
+        looks = {(place.size, place.mtime_ns) for place in self.places.values()}
+        ids = (id_ for look in looks for id_ in self.looks.get(look, ()))
+        return {id_: self.gone[id_] for id_ in ids}
+
+    def in_order(self) -> list[bytes]:
+        """Return the candidates by path, first those that look like a move: they cost a hash and are back at once."""
+
+        def is_new(path: bytes) -> bool:
+            place = self.places[path]
+            return (place.size, place.mtime_ns) not in self.looks
+
+        return sorted(self.places, key=lambda path: (is_new(path), path))
 
 
 def check(library: Library, folders: Sequence[Path], exclude: Sequence[str] | None) -> None:
@@ -96,14 +137,16 @@ def _check_globs(folders: Sequence[Path], roots: Sequence[Root]) -> None:
             )
 
 
-def choose_roots(library: Library, folders: Sequence[Path], exclude: Sequence[str] | None) -> list[Root]:
+def choose_roots(
+    library: Library, folders: Sequence[Path], exclude: Sequence[str] | None, video: bool | None = None
+) -> list[Root]:
     """Return the roots to walk: all of them without `folders`, else those that hold the folders, made if new."""
     with library.writing() as writing:
         known = writing.roots()
         if not folders:
             return known
         holders = [_holder(path, known) or path for path in map(_absolute, folders)]
-        chosen = [writing.add_root(path, exclude) for path in dict.fromkeys(holders)]
+        chosen = [writing.add_root(path, exclude, video) for path in dict.fromkeys(holders)]
         inner = [root for root in known if any(_is_inside(root.path, path) for path in holders)]
         return list({root.id: root for root in [*inner, *chosen]}.values())
 
@@ -113,29 +156,65 @@ def make_plan(
     roots: Sequence[Root],
     space: Sequence[int],
     *,
+    under: Mapping[bytes, Sequence[bytes] | None] | None = None,
+    is_ready: Callable[[bytes, File], bool] = lambda path, file: True,
     everything: bool = False,
     retry_failed: bool = False,
     on_file: Callable[[int], None] = lambda n_files: None,
 ) -> Plan:
-    """Walk the roots and compare them with the library; reads only. `on_file` hears how many files were found."""
+    """Walk the roots and compare them with the library; reads only.
+
+    Parameters
+    ----------
+    under : mapping, optional
+        By the path of a root, the relative paths to look at, or None for all of it; roots not in it are left alone.
+    is_ready : callable
+        Takes the absolute path of a candidate and the file; false leaves it for a later run.
+    on_file : callable
+        Hears now and then how many files were found.
+    """
     plan, numbers = Plan(), itertools.count(1)
-    with library.reading() as reading:
+    with library.reading() as reading, _no_garbage():
         all_paths = {root.path for root in reading.roots()}
         for root in roots:
+            if under is not None and root.path not in under:
+                continue
+            parts = under[root.path] if under is not None else None
+            if parts is not None and not is_there(root.path):
+                plan.add(root, Changes(is_offline=True), is_ready)
+                continue
             inner = frozenset(path for path in all_paths if path != root.path and _is_inside(path, root.path))
             is_excluded = excluder(root.exclude)
-            found = _counted(walk(root.path, is_excluded=is_excluded, inner_roots=inner), numbers, on_file)
-            known = reading.known(root.id, space)
-            changes = compare(found, known, everything=everything, retry_failed=retry_failed, is_excluded=is_excluded)
-            plan.add(root, changes)
+            found = walk(root.path, under=parts, is_excluded=is_excluded, inner_roots=inner, video=root.video)
+            changes = compare(
+                _counted(found, numbers, on_file),
+                reading.known(root.id, space, under=parts),
+                is_whole=parts is None,
+                everything=everything,
+                retry_failed=retry_failed,
+                is_excluded=is_excluded,
+            )
+            plan.add(root, changes, is_ready)
     return plan
 
 
-def _counted(
-    found: Iterable[File | Unreadable], numbers: Iterator[int], on_file: Callable[[int], None]
-) -> Iterator[File | Unreadable]:
+@contextlib.contextmanager
+def _no_garbage() -> Iterator[None]:
+    """Hold the garbage collector: a rescan makes a tuple or two for every file and no cycles."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def _counted(found: Iterable[Found], numbers: Iterator[int], on_file: Callable[[int], None]) -> Iterator[Found]:
     for item in found:
-        on_file(next(numbers))
+        n_files = next(numbers)
+        if n_files % TELL_EVERY == 0:
+            on_file(n_files)
         yield item
 
 

@@ -10,6 +10,26 @@ STAGES = ("walk", "decode", "embed", "store", "snapshot")
 
 
 @dataclass(frozen=True)
+class Entry:
+    """One change that searches see now.
+
+    Attributes
+    ----------
+    kind : str
+        ``indexed``, ``recognised``, ``moved``, ``returned``, ``missing`` or ``failed`` for a file; ``offline`` or
+        ``online`` for a root.
+    path : bytes
+        Absolute.
+    detail : str
+        Where a moved file was, as `os.fsdecode` gives it; why a file failed.
+    """
+
+    kind: str
+    path: bytes
+    detail: str = ""
+
+
+@dataclass(frozen=True)
 class Report:
     """The account of one run.
 
@@ -23,6 +43,10 @@ class Report:
         Paths as bytes.
     offline : tuple of bytes
         Roots that are not there; their sounds were left as they were.
+    waiting : tuple of bytes
+        Files left for a later run, because they may still be written.
+    relocated : tuple of (old, new)
+        Offline roots whose sounds are all in another root, which is there: they seem to have been moved.
     left_behind : int
         Sounds that only the old checkpoint knows, so that the library did not change over to the new one.
     audio_s : float
@@ -44,6 +68,8 @@ class Report:
     still_failed: int = 0
     failed: tuple[tuple[bytes, str], ...] = ()
     offline: tuple[bytes, ...] = ()
+    waiting: tuple[bytes, ...] = ()
+    relocated: tuple[tuple[bytes, bytes], ...] = ()
     left_behind: int = 0
     audio_s: float = 0.0
     seconds: Mapping[str, float] = field(default_factory=lambda: dict.fromkeys(STAGES, 0.0))
@@ -65,6 +91,8 @@ class Tally:
         self.counts: Counter[str] = Counter()
         self.failed: list[tuple[bytes, str]] = []
         self.offline: list[bytes] = []
+        self.waiting: list[bytes] = []
+        self.relocated: list[tuple[bytes, bytes]] = []
         self.seconds = dict.fromkeys(STAGES, 0.0)
         self.audio_s = 0.0
         self.n_workers = 1
@@ -85,6 +113,8 @@ class Tally:
             **self.counts,
             failed=tuple(self.failed),
             offline=tuple(self.offline),
+            waiting=tuple(self.waiting),
+            relocated=tuple(self.relocated),
             audio_s=self.audio_s,
             seconds=self.seconds,
             wall_s=time.monotonic() - self._started,

@@ -4,14 +4,15 @@ import contextlib
 import errno
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from operator import attrgetter
+from typing import NamedTuple
 
-from indexer.filters import is_audio, is_hidden
+from indexer.filters import is_audio, is_hidden, is_left_out
 
 
-@dataclass(frozen=True)
-class File:
+class File(NamedTuple):
     """An audio file as the walk saw it; `relpath` is relative to the root, in bytes."""
 
     relpath: bytes
@@ -27,12 +28,24 @@ class Unreadable:
     reason: str
 
 
+@dataclass(frozen=True)
+class Linked:
+    """A link to a folder that a partial walk left alone: nothing is said about what is behind it."""
+
+    relpath: bytes
+
+
+Found = File | Unreadable | Linked
+
+
 def walk(
     root: bytes,
     *,
+    under: Sequence[bytes] | None = None,
     is_excluded: Callable[[bytes], bool] = lambda relpath: False,
     inner_roots: frozenset[bytes] = frozenset(),
-) -> Iterator[File | Unreadable]:
+    video: bool = False,
+) -> Iterator[Found]:
     """Yield the audio files under a folder, in a stable order.
 
     Links to folders are followed after everything real was seen, and no folder is entered twice, so loops end and a
@@ -42,69 +55,125 @@ def walk(
     ----------
     root : bytes
         Absolute path.
+    under : sequence of bytes, optional
+        Relative paths of files and folders: look only there. What is not there yields nothing. Links to folders are
+        not followed: only a walk of everything knows whether what is behind them has a real name.
     is_excluded : callable
         Takes a relative path; true leaves out the file or the whole folder.
     inner_roots : frozenset of bytes
         Absolute paths of folders that are roots of their own: not entered, through links neither.
+    video : bool
+        Whether video files count as audio files.
     """
     seen = _identities(inner_roots) - _identities([root])
-    folders, links = [b""], list[bytes]()
-    while folders or links:
-        relpath = folders.pop() if folders else links.pop(0)
-        path = os.path.join(root, relpath) if relpath else root
-        try:
-            identity = _identity(path)
-            if identity in seen:
+    walker = _Walker(root, is_excluded, inner_roots, video, seen)
+    return walker.whole() if under is None else walker.parts(under)
+
+
+@dataclass
+class _Walker:
+    root: bytes
+    is_excluded: Callable[[bytes], bool]
+    inner_roots: frozenset[bytes]
+    video: bool
+    seen: set[tuple[int, int]]
+    links: list[bytes] = field(default_factory=list)
+
+    def whole(self) -> Iterator[File | Unreadable]:
+        """Walk everything, links last."""
+        yield from self._tree(b"")
+        while self.links:
+            yield from self._tree(self.links.pop(0))
+
+    def parts(self, under: Sequence[bytes]) -> Iterator[Found]:
+        """Walk only there; a part inside another is seen once."""
+        for relpath in sorted(under):
+            if self._is_ours(relpath):
+                yield from self._part(relpath)
+        yield from map(Linked, self.links)
+
+    def _is_ours(self, relpath: bytes) -> bool:
+        """Whether a walk of everything would come here."""
+        names = relpath.split(os.sep.encode())
+        ways = [os.path.join(self.root, *names[:depth]) for depth in range(1, len(names) + 1)]
+        is_elsewhere = any(is_hidden(name) for name in names) or not self.inner_roots.isdisjoint(ways)
+        return not is_elsewhere and not is_left_out(relpath, self.is_excluded)
+
+    def _part(self, relpath: bytes) -> Iterator[Found]:
+        path = os.path.join(self.root, relpath)
+        holder = os.path.dirname(relpath)
+        if os.path.realpath(os.path.dirname(path)) != os.path.normpath(
+            os.path.join(os.path.realpath(self.root), holder)
+        ):
+            yield Linked(relpath)
+        elif not relpath or (os.path.isdir(path) and not os.path.islink(path)):
+            yield from self._tree(relpath)
+        elif looked := self._look(_Entry(os.path.basename(path), path), relpath):
+            yield looked
+
+    def _tree(self, top: bytes) -> Iterator[File | Unreadable]:
+        folders = [top]
+        while folders:
+            relpath = folders.pop()
+            try:
+                entries = self._list(relpath)
+            except OSError as error:
+                yield Unreadable(relpath, error.strerror or str(error))
                 continue
-            seen.add(identity)
-            with os.scandir(path) as listing:
-                entries = sorted(listing, key=lambda entry: entry.name)
-        except OSError as error:
-            yield Unreadable(relpath, error.strerror or str(error))
-            continue
-        below = []
-        for entry in entries:
-            inner = os.path.join(relpath, entry.name)
-            if is_hidden(entry.name) or is_excluded(inner):
-                continue
-            if entry.is_dir(follow_symlinks=False):
-                if entry.path not in inner_roots:
-                    below.append(inner)
-            elif entry.is_symlink() or is_audio(entry.name):
-                looked = _look(entry, inner)
-                if isinstance(looked, _LinkedFolder):
-                    links.append(inner)
-                elif looked is not None:
+            below = []
+            prefix = os.path.join(relpath, b"") if relpath else b""
+            for entry in entries:
+                name = entry.name
+                inner = prefix + name
+                if is_hidden(name) or self.is_excluded(inner):
+                    continue
+                if entry.is_dir(follow_symlinks=False):
+                    if entry.path not in self.inner_roots:
+                        below.append(inner)
+                elif (is_audio(name, video=self.video) or entry.is_symlink()) and (looked := self._look(entry, inner)):
                     yield looked
-        folders += reversed(below)
+            folders += reversed(below)
+
+    def _list(self, relpath: bytes) -> list[os.DirEntry[bytes]]:
+        """Return what is in a folder by name; nothing if it was listed before."""
+        path = os.path.join(self.root, relpath) if relpath else self.root
+        status = os.stat(path)
+        identity = (status.st_dev, status.st_ino)
+        if identity in self.seen:
+            return []
+        self.seen.add(identity)
+        with os.scandir(path) as listing:
+            return sorted(listing, key=attrgetter("name"))
+
+    def _look(self, entry: "os.DirEntry[bytes] | _Entry", relpath: bytes) -> File | Unreadable | None:
+        """Look at a file, or at what a link leads to; broken links, pipes and devices are not sounds."""
+        try:
+            status = entry.stat()
+        except OSError as error:
+            is_broken = error.errno in {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}
+            return None if is_broken else Unreadable(relpath, error.strerror or str(error))
+        kind = stat.S_IFMT(status.st_mode)
+        if kind == stat.S_IFREG and is_audio(relpath, video=self.video):
+            return File(relpath, status.st_size, status.st_mtime_ns)
+        if kind == stat.S_IFDIR:
+            self.links.append(relpath)
+        return None
 
 
-class _LinkedFolder:
-    """A link that leads to a folder."""
+class _Entry(NamedTuple):
+    """A path that no listing brought up."""
 
+    name: bytes
+    path: bytes
 
-def _look(entry: os.DirEntry[bytes], relpath: bytes) -> File | Unreadable | _LinkedFolder | None:
-    """Look at a file, or at what a link leads to; broken links, pipes and devices are not sounds."""
-    try:
-        status = entry.stat()
-    except OSError as error:
-        is_broken = error.errno in {errno.ENOENT, errno.ELOOP}
-        return None if is_broken else Unreadable(relpath, error.strerror or str(error))
-    if stat.S_ISDIR(status.st_mode):
-        return _LinkedFolder()
-    if stat.S_ISREG(status.st_mode) and is_audio(entry.name):
-        return File(relpath, status.st_size, status.st_mtime_ns)
-    return None
+    def stat(self) -> os.stat_result:
+        return os.stat(self.path)
 
 
 def _identities(paths: Iterable[bytes]) -> set[tuple[int, int]]:
     found = set()
     for path in paths:
         with contextlib.suppress(OSError):
-            found.add(_identity(path))
+            status = os.stat(path)
+            found.add((status.st_dev, status.st_ino))
     return found
-
-
-def _identity(path: bytes) -> tuple[int, int]:
-    status = os.stat(path)
-    return status.st_dev, status.st_ino

@@ -16,13 +16,13 @@ def known(sound_id=1, *, size=10, mtime_ns=100, settled=True, failed=False, miss
 def test_a_new_file_is_a_candidate():
     changes = compare([FILE], {})
     assert changes.candidates == [FILE]
-    assert (changes.unchanged, changes.returned, changes.gone, changes.is_offline) == (0, [], [], False)
+    assert (changes.unchanged, changes.returned, changes.gone, changes.is_offline) == (0, {}, {}, False)
 
 
 def test_a_file_as_it_was_needs_nothing():
     changes = compare([FILE], {b"a.wav": known()})
     assert changes.unchanged == 1
-    assert changes.candidates == changes.returned == changes.gone == []
+    assert (changes.candidates, changes.returned, changes.gone) == ([], {}, {})
 
 
 @pytest.mark.parametrize("before", [known(size=9), known(mtime_ns=101), known(size=9, mtime_ns=99, missing=True)])
@@ -30,7 +30,7 @@ def test_another_size_or_mtime_makes_a_candidate(before):
     changes = compare([FILE], {b"a.wav": before})
     assert changes.candidates == [FILE]
     assert changes.unchanged == 0
-    assert changes.returned == []
+    assert changes.returned == {}
 
 
 def test_an_older_mtime_counts_too():
@@ -39,18 +39,18 @@ def test_an_older_mtime_counts_too():
 
 def test_a_missing_file_that_is_back_as_it_was_returns():
     changes = compare([FILE], {b"a.wav": known(7, missing=True)})
-    assert changes.returned == [7]
+    assert changes.returned == {7: FILE}
     assert changes.candidates == []
     assert changes.unchanged == 0
 
 
 def test_a_file_that_is_not_found_is_gone():
     changes = compare([FILE], {b"a.wav": known(1), b"b.wav": known(2)})
-    assert changes.gone == [2]
+    assert list(changes.gone) == [2]
 
 
 def test_what_is_missing_already_is_not_gone_again():
-    assert compare([FILE], {b"a.wav": known(1), b"b.wav": known(2, missing=True)}).gone == []
+    assert compare([FILE], {b"a.wav": known(1), b"b.wav": known(2, missing=True)}).gone == {}
 
 
 def test_unsettled_files_are_candidates_though_unchanged():
@@ -75,21 +75,21 @@ def test_everything_makes_all_files_candidates():
     changes = compare(files, {b"a.wav": known(1), b"b.wav": known(2, missing=True)}, everything=True)
     assert changes.candidates == files
     assert changes.unchanged == 0
-    assert changes.returned == []
+    assert changes.returned == {}
 
 
 def test_an_unreadable_root_is_offline_and_nothing_is_gone():
     bad = Unreadable(b"", "No such file or directory")
     changes = compare([bad], {b"a.wav": known()})
     assert changes.is_offline
-    assert changes.gone == []
+    assert changes.gone == {}
     assert changes.unreadable == [bad]
 
 
 def test_a_suddenly_empty_root_is_offline_and_nothing_is_gone():
     changes = compare([], {b"a.wav": known()})
     assert changes.is_offline
-    assert changes.gone == []
+    assert changes.gone == {}
 
 
 @pytest.mark.parametrize("before", [{}, {b"a.wav": known(missing=True)}])
@@ -100,23 +100,23 @@ def test_a_root_that_was_empty_before_is_not_offline(before):
 def test_one_file_left_is_enough_to_be_online():
     changes = compare([FILE], {b"b.wav": known(2), b"c.wav": known(3)})
     assert not changes.is_offline
-    assert changes.gone == [2, 3]
+    assert list(changes.gone) == [2, 3]
 
 
 def test_nothing_under_an_unreadable_folder_is_gone():
     before = {b"a.wav": known(1), b"x/b.wav": known(2), b"x/y/c.wav": known(3), b"xy/d.wav": known(4)}
     changes = compare([FILE, Unreadable(b"x", "Permission denied")], before)
-    assert changes.gone == [4]
+    assert list(changes.gone) == [4]
     assert changes.unreadable == [Unreadable(b"x", "Permission denied")]
     assert not changes.is_offline
 
 
 def test_an_unreadable_file_is_not_gone():
-    assert compare([FILE, Unreadable(b"b.wav", "Permission denied")], {b"b.wav": known(2)}).gone == []
+    assert compare([FILE, Unreadable(b"b.wav", "Permission denied")], {b"b.wav": known(2)}).gone == {}
 
 
 def test_a_root_whose_every_known_file_is_excluded_is_not_suddenly_empty():
     before = {b"old/a.wav": known(1), b"old/deep/b.wav": known(2)}
     changes = compare([], before, is_excluded=lambda relpath: relpath == b"old")
-    assert (changes.is_offline, changes.gone) == (False, [1, 2])
+    assert (changes.is_offline, list(changes.gone)) == (False, [1, 2])
     assert compare([], before, is_excluded=lambda relpath: relpath == b"old/deep").is_offline

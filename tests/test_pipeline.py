@@ -17,6 +17,7 @@ from world import ALL, ONE_WORKER, POSIX_ONLY, SHORT, write
 from clapsearch.embedder import DeferredEmbedder
 from clapsearch.errors import ClapsearchError, LibraryBusyError, LibraryError
 from clapsearch.store import Library
+from indexer import plan
 from indexer.decode import Unwanted
 from indexer.embed import Embedded
 from indexer.ledger import Ledger
@@ -141,7 +142,13 @@ def test_names_that_are_not_text_are_indexed(library, fused, tmp_path):
 # Progress and interruption
 
 
-def test_progress_starts_at_what_is_done_and_ends_at_the_total(more, commit_each, fused):
+@pytest.fixture
+def tell_each(monkeypatch):
+    """Report every file that a walk finds."""
+    monkeypatch.setattr(plan, "TELL_EVERY", 1)
+
+
+def test_progress_starts_at_what_is_done_and_ends_at_the_total(more, commit_each, tell_each, fused):
     seen = []
     index(more.library, fused, options=ONE_WORKER, on_progress=seen.append)
     walking = [progress for progress in seen if progress.total is None]
@@ -162,7 +169,7 @@ def test_a_stopped_run_keeps_finished_work_and_the_next_completes_it(more, fused
     assert len(found(more.library, fused)) == 11
 
 
-def test_a_walk_that_was_stopped_marks_nothing_missing(more, fused):
+def test_a_walk_that_was_stopped_marks_nothing_missing(more, tell_each, fused):
     more.a.unlink()
     seen = []
     stopped = index(

@@ -112,9 +112,9 @@ def test_a_missing_sound_of_the_same_content_moves_instead_of_being_copied(libra
         checkpoint_id, root_id = start(writing)
         content_id = add_sound(writing, checkpoint_id, root_id, b"old.wav", seed=1)
         writing.mark_missing([1], missing_since=5.0)
-        assert writing.place_sound(Place(root_id, b"new.wav", 10, 1), content_id) is True
+        assert writing.place_sound(Place(root_id, b"new.wav", 10, 1), content_id) is not None
         assert [row.path for row in writing.sounds([1])] == [b"/sounds/new.wav"]
-        assert writing.place_sound(Place(root_id, b"copy.wav", 10, 1), content_id) is False
+        assert writing.place_sound(Place(root_id, b"copy.wav", 10, 1), content_id) is None
         assert writing.counts().sounds == 2
 
 

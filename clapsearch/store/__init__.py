@@ -1,7 +1,7 @@
 """The library on disk: all SQL of the project is in this folder."""
 
 from clapsearch.store.library import Library
-from clapsearch.store.reading import Counts, Failure, Known, Reading, Root, Snapshot, SoundRow, Stored
+from clapsearch.store.reading import Counts, Failure, Known, Missing, Reading, Root, Snapshot, SoundRow, Stored
 from clapsearch.store.writing import Place, Writing
 
 __all__ = [
@@ -9,6 +9,7 @@ __all__ = [
     "Failure",
     "Known",
     "Library",
+    "Missing",
     "Place",
     "Reading",
     "Root",

@@ -6,7 +6,7 @@ import logging
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 BUSY_TIMEOUT_MS = 30_000
 PAGE_SIZE = 16_384  # bytes; embeddings of a few kB then need few overflow pages
 UPGRADE_WAIT_S = 60.0
+_LOCK_POLL_S = 0.2
 
 
 class Library:
@@ -81,8 +82,13 @@ class Library:
             yield Writing(connection)
 
     @contextlib.contextmanager
-    def exclusive(self, *, wait_s: float = 0.0) -> Iterator[None]:
+    def exclusive(self, *, wait_s: float = 0.0, should_stop: Callable[[], bool] = lambda: False) -> Iterator[None]:
         """Be the one writer process.
+
+        Parameters
+        ----------
+        wait_s : float
+            How long to wait for another writer; `should_stop` ends the wait.
 
         Raises
         ------
@@ -91,13 +97,17 @@ class Library:
         """
         from filelock import FileLock, Timeout
 
-        lock = FileLock(self._beside(".lock"), timeout=wait_s)
+        lock = FileLock(self._beside(".lock"))
+        until = time.monotonic() + wait_s
         try:
-            lock.acquire()
-        except Timeout as error:
-            raise LibraryBusyError(
-                f"{self.path} is being written by {self._holder()}; wait until it is done, or stop it"
-            ) from error
+            while True:
+                with contextlib.suppress(Timeout):
+                    lock.acquire(timeout=min(_LOCK_POLL_S, wait_s))
+                    break
+                if should_stop() or time.monotonic() >= until:
+                    raise LibraryBusyError(
+                        f"{self.path} is being written by {self._holder()}; wait until it is done, or stop it"
+                    )
         except OSError as error:
             raise LibraryError(f"cannot write beside {self.path} ({error.strerror}); choose --library") from error
         holder = self._beside(".writer")

@@ -6,10 +6,11 @@ import os
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import Connection, Row, Select, and_, func, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, case, exists, func, or_, select, true
 
 from clapsearch.embedder import Checkpoint
 from clapsearch.schema import checkpoint, content, dead, embedding, failure, library, root, snapshot, sound
@@ -22,16 +23,27 @@ _IDENTITY = [checkpoint.c[name] for name in Checkpoint.__dataclass_fields__]
 
 @dataclass(frozen=True)
 class Root:
-    """A folder the user added; `exclude` holds its globs."""
+    """A folder the user added.
+
+    Attributes
+    ----------
+    exclude : tuple of str
+        Globs of what is left out.
+    video : bool
+        Whether the sound of video files counts.
+    offline_since : float or None
+        Unix seconds; None while the folder is there, as far as the last run knew.
+    """
 
     id: int
     path: bytes
-    exclude: tuple[str, ...]
+    exclude: tuple[str, ...] = ()
+    video: bool = False
+    offline_since: float | None = None
 
 
-@dataclass(frozen=True)
-class Known:
-    """What the library knows of one file.
+class Known(NamedTuple):
+    """What the library knows of one file; a plain tuple, because a rescan makes one for every file.
 
     Attributes
     ----------
@@ -70,8 +82,17 @@ class SoundRow:
     """A sound that holds an embedded content; `path` is absolute, as bytes."""
 
     embedding_id: int
+    root_id: int
     path: bytes
     duration_s: float
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A sound whose file is gone, since a time in unix seconds; `path` is absolute, as bytes."""
+
+    path: bytes
+    since: float
 
 
 @dataclass(frozen=True)
@@ -115,18 +136,65 @@ class Reading:
     def roots(self) -> list[Root]:
         """Return all roots by path."""
         rows = self._connection.execute(select(root).order_by(root.c.path))
-        return [Root(row.id, row.path, tuple(json.loads(row.exclude))) for row in rows]
+        return [Root(row.id, row.path, tuple(json.loads(row.exclude)), row.video, row.offline_since) for row in rows]
 
-    def known(self, root_id: int, space: Sequence[int]) -> dict[bytes, Known]:
-        """Return everything known about the files of one root, by relative path."""
-        embedded = and_(embedding.c.content_id == sound.c.content_id, embedding.c.checkpoint_id.in_(space))
+    def known(self, root_id: int, space: Sequence[int], *, under: Sequence[bytes] | None = None) -> dict[bytes, Known]:
+        """Return everything known about the files of one root, by relative path.
+
+        Parameters
+        ----------
+        under : sequence of bytes, optional
+            Only the files at or below these relative paths.
+        """
+        embedded = exists().where(embedding.c.content_id == sound.c.content_id, embedding.c.checkpoint_id.in_(space))
         query = (
-            select(sound, embedding.c.id.label("embedding_id"), failure.c.transient)
-            .outerjoin(embedding, embedded)
+            select(
+                sound.c.relpath,
+                sound.c.id,
+                sound.c.size,
+                sound.c.mtime_ns,
+                case((failure.c.sound_id.is_(None), embedded), else_=~failure.c.transient),
+                failure.c.sound_id.is_not(None),
+                sound.c.missing_since.is_not(None),
+            )
             .outerjoin(failure, failure.c.sound_id == sound.c.id)
             .where(sound.c.root_id == root_id)
         )
-        return {row.relpath: _known(row) for row in self._connection.execute(query)}
+        if under is None:
+            return self._known(query)
+        known: dict[bytes, Known] = {}
+        for relpath in under:
+            known |= self._known(query.where(at_or_below(relpath)))
+        return known
+
+    def _known(self, query: Select[tuple[object, ...]]) -> dict[bytes, Known]:
+        """Run past SQLAlchemy's row objects, which would be half the time of a rescan."""
+        compiled = query.compile(self._connection, compile_kwargs={"render_postcompile": True})
+        values = [compiled.params[name] for name in compiled.positiontup or ()]
+        cursor = self._connection.connection.cursor()
+        try:
+            cursor.execute(str(compiled), values)
+            return {row[0]: Known._make(row[1:]) for row in cursor.fetchall()}
+        finally:
+            cursor.close()
+
+    def hashes(self, sound_ids: Sequence[int]) -> dict[int, bytes]:
+        """Return the content hashes of sounds, by id; none for sounds that never could be read."""
+        query = select(sound.c.id, content.c.hash).join(content, content.c.id == sound.c.content_id)
+        found = {}
+        for some in chunks(sound_ids):
+            found |= {id_: digest for id_, digest in self._connection.execute(query.where(sound.c.id.in_(some)))}
+        return found
+
+    def missing(self) -> list[Missing]:
+        """Return every missing sound, by path."""
+        query = (
+            select(root.c.path, sound.c.relpath, sound.c.missing_since)
+            .join(root, root.c.id == sound.c.root_id)
+            .where(sound.c.missing_since.is_not(None))
+            .order_by(root.c.path, sound.c.relpath)
+        )
+        return [Missing(os.path.join(base, relpath), since) for base, relpath, since in self._connection.execute(query)]
 
     def is_embedded(self, content_hash: bytes, space: Sequence[int]) -> bool:
         """Whether these bytes have vectors in the given space."""
@@ -137,6 +205,23 @@ class Reading:
         row = self._one(self._embedding_of(content_hash, space))
         stored = _stored(row) if row else None
         return stored.vectors if stored else None
+
+    def relocated(self) -> list[tuple[bytes, bytes]]:
+        """Return the offline roots whose sounds are all in another root that is there: (old path, new path)."""
+        there, here = sound.alias(), sound.alias()
+        old, new = root.alias(), root.alias()
+        twins = and_(here.c.relpath == there.c.relpath, here.c.content_id == there.c.content_id)
+        n_sounds = select(func.count()).where(sound.c.root_id == old.c.id).scalar_subquery()
+        query = (
+            select(old.c.path, new.c.path)
+            .join(there, there.c.root_id == old.c.id)
+            .join(new, new.c.offline_since.is_(None))
+            .join(here, and_(here.c.root_id == new.c.id, twins))
+            .where(old.c.offline_since.is_not(None), here.c.missing_since.is_(None))
+            .group_by(old.c.id, new.c.id)
+            .having(func.count() == n_sounds)
+        )
+        return [(before, after) for before, after in self._connection.execute(query)]
 
     def newest_snapshot(self) -> Snapshot | None:
         """Return the newest snapshot of the active checkpoint."""
@@ -162,30 +247,25 @@ class Reading:
     def n_missing(self, sound_ids: Sequence[int]) -> int:
         """Count the sounds among these that are missing."""
         missing = select(func.count()).where(sound.c.missing_since.is_not(None))
-        starts = range(0, len(sound_ids), _MAX_VARIABLES)
-        return sum(
-            self._scalar(missing.where(sound.c.id.in_(sound_ids[start : start + _MAX_VARIABLES]))) for start in starts
-        )
+        return sum(self._scalar(missing.where(sound.c.id.in_(some))) for some in chunks(sound_ids))
 
     def n_dead(self) -> int:
         """Count the embeddings deleted since the newest snapshot."""
         return self._scalar(select(func.count()).select_from(dead))
 
-    def sounds(self, embedding_ids: Sequence[int]) -> list[SoundRow]:
-        """Return the sounds, present on disk as far as known, that hold these embeddings."""
-        path = (root.c.path, sound.c.relpath)
+    def sounds(self, embedding_ids: Sequence[int], *, without_roots: Sequence[int] = ()) -> list[SoundRow]:
+        """Return the sounds that hold these embeddings, but for those that are missing or in the roots named."""
         query = (
-            select(embedding.c.id, *path, content.c.duration_s)
+            select(embedding.c.id, root.c.id, root.c.path, sound.c.relpath, content.c.duration_s)
             .join(content, content.c.id == embedding.c.content_id)
             .join(sound, sound.c.content_id == content.c.id)
             .join(root, root.c.id == sound.c.root_id)
-            .where(sound.c.missing_since.is_(None))
+            .where(sound.c.missing_since.is_(None), root.c.id.not_in(without_roots))
         )
         found = []
-        for start in range(0, len(embedding_ids), _MAX_VARIABLES):
-            some = embedding_ids[start : start + _MAX_VARIABLES]
+        for some in chunks(embedding_ids):
             rows = self._connection.execute(query.where(embedding.c.id.in_(some)))
-            found += [SoundRow(id_, os.path.join(base, relpath), duration_s) for id_, base, relpath, duration_s in rows]
+            found += [SoundRow(id_, root_id, os.path.join(base, relpath), s) for id_, root_id, base, relpath, s in rows]
         return found
 
     def failures(self) -> list[Failure]:
@@ -234,10 +314,18 @@ class Reading:
 _SPACE = ("weights_hash", "front_end", "resampler")
 
 
-def _known(row: Row[tuple[object, ...]]) -> Known:
-    settled = row.embedding_id is not None if row.transient is None else not row.transient
-    failed, missing = row.transient is not None, row.missing_since is not None
-    return Known(row.id, row.size, row.mtime_ns, settled, failed, missing)
+def at_or_below(relpath: bytes) -> ColumnElement[bool]:
+    """Return the condition that a sound's file is at a relative path, or in the folder there; b"" is the whole root."""
+    if not relpath:
+        return true()
+    below = os.path.join(relpath, b"")
+    after = below[:-1] + bytes([below[-1] + 1])  # as bytes sort, nothing lies between the folder's last file and this
+    return or_(sound.c.relpath == relpath, and_(sound.c.relpath > below, sound.c.relpath < after))
+
+
+def chunks(ids: Sequence[int]) -> Iterator[Sequence[int]]:
+    """Cut a list of ids into pieces that one statement takes."""
+    return (ids[start : start + _MAX_VARIABLES] for start in range(0, len(ids), _MAX_VARIABLES))
 
 
 def _stored(row: Row[tuple[object, ...]]) -> Stored | None:

@@ -1,10 +1,11 @@
 """Writing: every change the program makes to a library, inside one transaction."""
 
 import json
+import os
 import time
 import zlib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +15,7 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 from clapsearch.audio import AudioInfo
 from clapsearch.embedder import Checkpoint
 from clapsearch.schema import checkpoint, content, dead, embedding, failure, library, root, snapshot, sound
-from clapsearch.store.reading import Reading, Root, Snapshot
+from clapsearch.store.reading import Reading, Root, Snapshot, at_or_below, chunks
 
 
 @dataclass(frozen=True)
@@ -60,15 +61,20 @@ class Writing(Reading):
         )
         return self._scalar(query)
 
-    def add_root(self, path: bytes, exclude: Sequence[str] | None) -> Root:
-        """Return the root at a path, new or known; `exclude` replaces its globs unless it is None."""
-        found = next((known for known in self.roots() if known.path == path), None)
-        globs = tuple(exclude) if exclude is not None else found.exclude if found else ()
-        values = {"path": path, "exclude": json.dumps(globs)}
-        if found is None:
-            return Root(self._insert(insert(root).values(values).returning(root.c.id)), path, globs)
-        self._connection.execute(update(root).where(root.c.id == found.id).values(values))
-        return Root(found.id, path, globs)
+    def add_root(self, path: bytes, exclude: Sequence[str] | None = None, video: bool | None = None) -> Root:
+        """Return the root at a path, new or known; `exclude` and `video` replace what it has unless they are None."""
+        found = next((known for known in self.roots() if known.path == path), Root(0, path))
+        globs = found.exclude if exclude is None else tuple(exclude)
+        takes_video = found.video if video is None else video
+        values = {"path": path, "exclude": json.dumps(globs), "video": takes_video}
+        if found.id:
+            self._connection.execute(update(root).where(root.c.id == found.id).values(values))
+            return replace(found, exclude=globs, video=takes_video)
+        return Root(self._insert(insert(root).values(values).returning(root.c.id)), path, globs, takes_video)
+
+    def mark_offline(self, root_id: int, since: float | None) -> None:
+        """Remember since when a root is not there, in unix seconds; None when it is."""
+        self._connection.execute(update(root).where(root.c.id == root_id).values(offline_since=since))
 
     def add_content(self, content_hash: bytes, info: AudioInfo | None = None) -> int:
         """Return the id of a content, new or known; `info` fills in its numbers."""
@@ -89,18 +95,25 @@ class Writing(Reading):
         values = {"content_id": content_id, "checkpoint_id": checkpoint_id, "n": n, "dim": dim}
         self._connection.execute(insert(embedding).values(**values, data=data, crc=zlib.crc32(data)))
 
-    def place_sound(self, place: Place, content_id: int) -> bool:
-        """Say that a file holds a content; returns whether it is a missing sound of that content that moved here."""
+    def place_sound(self, place: Place, content_id: int, *, leaving: int | None = None) -> bytes | None:
+        """Say that a file holds a content; returns the path that it moved here from, if it did.
+
+        Parameters
+        ----------
+        leaving : int, optional
+            A sound of the same content whose file is gone, though it is not marked missing yet.
+        """
         at = {"root_id": place.root_id, "relpath": place.relpath, "size": place.size, "mtime_ns": place.mtime_ns}
         values = {**at, "content_id": content_id, "missing_since": None}
         here = self._sound_id(place)
-        moved = None if here else self._missing_sound(content_id)
+        moved = None if here else leaving or self._missing_sound(content_id)
+        origin = self._path_of(moved) if moved else None
         if (known := here or moved) is None:
             self._connection.execute(insert(sound).values(values))
         else:
             self._connection.execute(update(sound).where(sound.c.id == known).values(values))
             self._connection.execute(delete(failure).where(failure.c.sound_id == known))
-        return moved is not None
+        return origin
 
     def fail_sound(self, place: Place, content_hash: bytes | None, reason: str, *, transient: bool) -> None:
         """Record why a file is not embedded.
@@ -122,8 +135,36 @@ class Writing(Reading):
     def mark_missing(self, sound_ids: Sequence[int], *, missing_since: float | None) -> None:
         """Take sounds out of the results since a time in unix seconds; None puts them back."""
         change = update(sound).values(missing_since=missing_since)
-        for start in range(0, len(sound_ids), 10_000):
-            self._connection.execute(change.where(sound.c.id.in_(sound_ids[start : start + 10_000])))
+        for some in chunks(sound_ids):
+            self._connection.execute(change.where(sound.c.id.in_(some)))
+
+    def forget(self, root_id: int, relpath: bytes) -> int:
+        """Delete the sounds at or below a path and the contents that no other sound holds; returns how many sounds."""
+        here = (sound.c.root_id == root_id, at_or_below(relpath))
+        contents = set(self._connection.scalars(select(sound.c.content_id).where(*here)))
+        n_sounds = self._connection.execute(delete(sound).where(*here)).rowcount
+        held = exists().where(sound.c.content_id == content.c.id)
+        for some in chunks([each for each in contents if each is not None]):
+            lost = select(content.c.id).where(content.c.id.in_(some), ~held)
+            self._connection.execute(delete(embedding).where(embedding.c.content_id.in_(lost)))
+            self._connection.execute(delete(content).where(content.c.id.in_(some), ~held))
+        return n_sounds
+
+    def drop_root(self, root_id: int) -> None:
+        """Delete a root that holds no sounds any more."""
+        self._connection.execute(delete(root).where(root.c.id == root_id))
+
+    def relocate(self, root_id: int, path: bytes) -> None:
+        """Say that a root's folder is now at another path; if a root is known there, the two become one."""
+        known = next((each.id for each in self.roots() if each.path == path), None)
+        if known is None:
+            self._connection.execute(update(root).where(root.c.id == root_id).values(path=path, offline_since=None))
+            return
+        twin = sound.alias()
+        is_there = exists().where(twin.c.root_id == known, twin.c.relpath == sound.c.relpath)
+        self._connection.execute(delete(sound).where(sound.c.root_id == root_id, is_there))
+        self._connection.execute(update(sound).where(sound.c.root_id == root_id).values(root_id=known))
+        self.drop_root(root_id)
 
     def publish(self, published: Snapshot) -> None:
         """Make a snapshot the newest; forget the older ones, and which embeddings died before it."""
@@ -139,6 +180,11 @@ class Writing(Reading):
     def _missing_sound(self, content_id: int) -> int | None:
         gone = (sound.c.content_id == content_id, sound.c.missing_since.is_not(None))
         return self._connection.execute(select(sound.c.id).where(*gone).limit(1)).scalar()
+
+    def _path_of(self, sound_id: int) -> bytes:
+        query = select(root.c.path, sound.c.relpath).join(root, root.c.id == sound.c.root_id)
+        base, relpath = self._connection.execute(query.where(sound.c.id == sound_id)).one()
+        return bytes(os.path.join(base, relpath))
 
     def _insert(self, statement: Insert) -> int:
         return int(self._connection.execute(statement).scalar_one())
