@@ -14,9 +14,10 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from clapsearch.errors import AudioError, LibraryMissingError, UnreadableError, UsageError
+from clapsearch.filesystem import is_there
 from clapsearch.settings import Settings, resolve
 
 if TYPE_CHECKING:
@@ -25,32 +26,55 @@ if TYPE_CHECKING:
 
     from clapsearch.embedder import Checkpoint, Embedder
     from clapsearch.search import Hit
-    from clapsearch.store import Counts, Failure, Library
+    from clapsearch.store import Counts, Failure, Library, Missing, Root
     from clapsearch.vocabulary import Description
-    from indexer.report import Progress, Report
+    from indexer.health import Health
+    from indexer.pipeline import Options
+    from indexer.report import Entry, Progress, Report
 
+# A watcher's batches are short: `index` waits for one rather than fail.
+WRITER_WAIT_S = 10.0
 AnyPath = str | os.PathLike[str]
 
 
 @dataclass(frozen=True)
 class RootStatus:
-    """One root: its path as bytes, whether its folder is there now, its exclude globs, and its sounds."""
+    """One root.
+
+    Attributes
+    ----------
+    path : bytes
+    is_there : bool
+        Its folder is there now.
+    offline_since : float or None
+        When a run first found it gone, in unix seconds.
+    exclude : tuple of str
+        Its globs.
+    video : bool
+        It takes the sound of video files.
+    counts : Counts
+        Its sounds.
+    """
 
     path: bytes
     is_there: bool
+    offline_since: float | None
     exclude: tuple[str, ...]
+    video: bool
     counts: "Counts"
 
 
 @dataclass(frozen=True)
 class Status:
-    """The state of a library; sizes in bytes."""
+    """The state of a library; sizes in bytes. `watcher` is None unless one runs now."""
 
     library: Path
     checkpoint: "Checkpoint | None"
     roots: tuple[RootStatus, ...]
     counts: "Counts"
+    missing: "tuple[Missing, ...]"
     failures: "tuple[Failure, ...]"
+    watcher: "Health | None"
     library_bytes: int
     snapshot_bytes: int
 
@@ -110,6 +134,7 @@ class Session:
         folders: AnyPath | Sequence[AnyPath] = (),
         *,
         exclude: Sequence[str] | None = None,
+        video: bool | None = None,
         full: bool = False,
         retry_failed: bool = False,
         workers: int | None = None,
@@ -125,6 +150,8 @@ class Session:
             Added as roots if they are new; without any, all roots are walked.
         exclude : sequence of str, optional
             Globs that the named roots leave out from now on.
+        video : bool, optional
+            Whether the named roots take the sound of video files from now on.
         full : bool
             Embed everything again; with another checkpoint, change over to it.
         retry_failed : bool
@@ -146,26 +173,67 @@ class Session:
             One line that says what to do; see `clapsearch.errors`.
         """
         from clapsearch.choice import embedder_for_index
-        from indexer.pipeline import Options, index
+        from indexer.pipeline import index
         from indexer.plan import check_folders
 
-        several = [folders] if isinstance(folders, str | os.PathLike) else folders
-        if any(os.fspath(folder) == "" for folder in several):
-            raise UsageError("a folder's name is empty; an unset variable?")
-        paths = [Path(folder).expanduser() for folder in several]
+        paths = _paths(folders)
         check_folders(paths)
         if not paths and self._active() is None:
             raise UsageError("the library has no folders yet; name one: clapsearch index FOLDER")
         embedder = embedder_for_index(self.settings, self._active(), full=full, batch_size=batch_size)
-        n_workers = workers or max(2, (os.cpu_count() or 2) // 2)
-        options = Options(exclude=exclude, full=full, retry_failed=retry_failed, n_workers=n_workers)
+        options = _options(exclude=exclude, video=video, full=full, retry_failed=retry_failed, workers=workers)
         library = self._open(create=True)
         report = index(library, embedder, paths, options, on_progress=on_progress, should_stop=should_stop)
         self._embedder = None  # the library may have another checkpoint now
         return report
 
-    def search(self, query: str, *, top_k: int = 10) -> "list[Hit]":
+    def watch(
+        self,
+        folders: AnyPath | Sequence[AnyPath] = (),
+        *,
+        exclude: Sequence[str] | None = None,
+        video: bool | None = None,
+        workers: int | None = None,
+        rescan_s: float = 60.0,
+        rescan_only: bool = False,
+        on_entry: "Callable[[Entry], None]" = lambda entry: None,
+        say: Callable[[str], None] = lambda line: None,
+        should_stop: Callable[[], bool],
+    ) -> None:
+        """Keep the library up to date with folders while they change, until `should_stop`.
+
+        Parameters
+        ----------
+        rescan_s : float
+            Seconds from one look at everything to the next; events in between come sooner.
+        rescan_only : bool
+            Use no events.
+        exclude, video, workers
+            As for `index`.
+        on_entry, say, should_stop : callable
+            See `indexer.watch.watch`.
+
+        Raises
+        ------
+        ClapsearchError
+            If it cannot start; what goes wrong later is said and tried again.
+        """
+        from clapsearch.choice import embedder_for_index
+        from indexer.watch import Pace, watch
+
+        embedder = embedder_for_index(self.settings, self._active(), full=False, batch_size=None)
+        options = _options(exclude=exclude, video=video, workers=workers)
+        pace = Pace(rescan_s, rescan_only)
+        library, paths = self._open(create=True), _paths(folders)
+        watch(library, embedder, paths, options, pace, on_entry=on_entry, say=say, should_stop=should_stop)
+
+    def search(self, query: str, *, top_k: int = 10, include_offline: bool = False) -> "list[Hit]":
         """Find sounds by words.
+
+        Parameters
+        ----------
+        include_offline : bool
+            Find sounds in folders that are not there now, too.
 
         Returns
         -------
@@ -185,9 +253,10 @@ class Session:
         parsed = parse(query)
         check_top_k(top_k)
         library = self._open()
-        return search(library, embed(parsed, self._questioner()), top_k=top_k)
+        vector = embed(parsed, self._questioner())
+        return search(library, vector, top_k=top_k, include_offline=include_offline)
 
-    def similar(self, file: AnyPath, *, top_k: int = 10) -> "list[Hit]":
+    def similar(self, file: AnyPath, *, top_k: int = 10, include_offline: bool = False) -> "list[Hit]":
         """Find sounds that sound like a file, which need not be indexed; it is not its own result.
 
         Raises
@@ -202,7 +271,8 @@ class Session:
 
         check_top_k(top_k)
         library, path = self._open(), Path(file).expanduser().absolute()
-        return search(library, self._embed_file(path), top_k=top_k, exclude=path)
+        vector = self._embed_file(path)
+        return search(library, vector, top_k=top_k, exclude=path, include_offline=include_offline)
 
     def describe(
         self, file: AnyPath, *, labels: "AnyPath | Sequence[str] | None" = None, top_k: int = 10
@@ -235,16 +305,47 @@ class Session:
         LibraryMissingError
             If there is no library.
         """
+        from indexer.health import read_health
+
         library = self._open()
         with library.reading() as reading:
-            roots = tuple(
-                RootStatus(root.path, os.path.isdir(root.path), root.exclude, reading.counts(root_id=root.id))
-                for root in reading.roots()
-            )
-            checkpoint, counts, failures = reading.checkpoint(), reading.counts(), tuple(reading.failures())
-        snapshot_bytes = sum(path.stat().st_size for path in library.snapshots.glob("*.faiss"))
-        library_bytes = library.path.stat().st_size
-        return Status(library.path, checkpoint, roots, counts, failures, library_bytes, snapshot_bytes)
+            roots = tuple(_root_status(root, reading.counts(root_id=root.id)) for root in reading.roots())
+            checkpoint, counts = reading.checkpoint(), reading.counts()
+            missing, failures = tuple(reading.missing()), tuple(reading.failures())
+        return Status(
+            library=library.path,
+            checkpoint=checkpoint,
+            roots=roots,
+            counts=counts,
+            missing=missing,
+            failures=failures,
+            watcher=read_health(library.health),
+            library_bytes=library.path.stat().st_size,
+            snapshot_bytes=sum(path.stat().st_size for path in library.snapshots.glob("*.faiss")),
+        )
+
+    def offline(self) -> list[bytes]:
+        """Return the folders with sounds that are not there now."""
+        with self._open().reading() as reading:
+            return [root.path for root in reading.roots() if not is_there(root.path) and reading.has_sounds(root.id)]
+
+    def forget(self, path: AnyPath, *, dry_run: bool = False) -> int:
+        """Delete what the library knows of a folder or file; see `clapsearch.upkeep.forget`."""
+        from clapsearch.upkeep import forget
+
+        return forget(self._open(), _absolute(path), dry_run=dry_run)
+
+    def relocate(self, old: AnyPath, new: AnyPath) -> int:
+        """Say that a folder is at another path now; see `clapsearch.upkeep.relocate`."""
+        from clapsearch.upkeep import relocate
+
+        return relocate(self._open(), _absolute(old), _absolute(new))
+
+    def backup(self, file: AnyPath, *, force: bool = False) -> int:
+        """Copy the library to a file; see `clapsearch.upkeep.back_up`."""
+        from clapsearch.upkeep import back_up
+
+        return back_up(self._open(), _absolute(file), force=force)
 
     def _open(self, *, create: bool = False) -> "Library":
         from clapsearch.store import Library
@@ -298,3 +399,25 @@ class Session:
         with self._open().reading() as reading:
             vectors = reading.vectors_of(content_hash, reading.space())
         return None if vectors is None else np.asarray(vectors[0], np.float32)
+
+
+def _paths(folders: AnyPath | Sequence[AnyPath]) -> list[Path]:
+    several = [folders] if isinstance(folders, str | os.PathLike) else folders
+    if any(os.fspath(folder) == "" for folder in several):
+        raise UsageError("a folder's name is empty; an unset variable?")
+    return [Path(folder).expanduser() for folder in several]
+
+
+def _absolute(path: AnyPath) -> Path:
+    return Path(os.path.abspath(Path(path).expanduser()))
+
+
+def _options(*, workers: int | None, **choices: Any) -> "Options":
+    from indexer.pipeline import Options
+
+    return Options(n_workers=workers or max(2, (os.cpu_count() or 2) // 2), wait_s=WRITER_WAIT_S, **choices)
+
+
+def _root_status(root: "Root", counts: "Counts") -> RootStatus:
+    is_here = is_there(root.path) or (counts.sounds == 0 and os.path.isdir(root.path))  # new, and still empty
+    return RootStatus(root.path, is_here, root.offline_since, root.exclude, root.video, counts)

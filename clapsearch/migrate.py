@@ -1,5 +1,6 @@
 """Schema state of a library file: create it, upgrade it with a backup, or say why it cannot be used."""
 
+import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -80,9 +81,11 @@ def upgrade(engine: Engine, path: Path, *, folder: Path | None = None) -> Path |
 
 
 def backup(path: Path, target: Path) -> None:
-    """Copy a library while others may use it, through SQLite's backup interface."""
+    """Copy a library while others may use it, through SQLite's backup interface; the copy is on disk afterwards."""
     with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(target)) as copy:
         source.backup(copy)
+    with target.open("rb+") as written:
+        os.fsync(written.fileno())
 
 
 def _known_revisions(folder: Path) -> set[str]:

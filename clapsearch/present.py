@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,8 @@ def hits_table(hits: "Sequence[Hit]") -> str:
     for hit in hits:
         is_part = (hit.start_s, hit.end_s) != (0.0, hit.duration_s)
         moment = f"{clock(hit.start_s)} to {clock(hit.end_s)}" if is_part else ""
-        lines.append(f"{hit.rank:>4}  {hit.score:5.3f}  {moment:<15}  {printable(str(hit.path))}")
+        mark = "  (offline)" if hit.is_offline else ""
+        lines.append(f"{hit.rank:>4} {hit.score:6.3f}  {moment:<15}  {printable(str(hit.path))}{mark}")
     return "\n".join(lines)
 
 
@@ -34,7 +36,7 @@ def paths(hits: "Sequence[Hit]", *, end: bytes = b"\n") -> bytes:
 def descriptions_table(descriptions: "Sequence[Description]") -> str:
     """Lay out descriptions for reading."""
     lines = ["rank  score  probability  text"]
-    lines += [f"{each.rank:>4}  {each.score:5.3f}  {each.probability:11.1%}  {each.text}" for each in descriptions]
+    lines += [f"{each.rank:>4} {each.score:6.3f}  {each.probability:11.1%}  {each.text}" for each in descriptions]
     return "\n".join(lines)
 
 
@@ -68,6 +70,11 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"
 
 
+def date(unix_s: float) -> str:
+    """Return a time as ``2026-11-20 15:04``, local."""
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(unix_s))
+
+
 def plural(n: int, noun: str) -> str:
     """Return ``1 sound``, ``2 sounds``."""
     return f"{n:,} {noun}{'' if n == 1 else 's'}"
@@ -90,4 +97,5 @@ def _escaped(char: str) -> str:
 def _hit_record(hit: "Hit") -> dict[str, Any]:
     times = {"start_s": hit.start_s, "end_s": hit.end_s, "duration_s": hit.duration_s}
     rounded = {name: round(seconds, 3) for name, seconds in times.items()}
-    return {"rank": hit.rank, "score": round(hit.score, 6), **path_record(str(hit.path)), **rounded}
+    record = {"rank": hit.rank, "score": round(hit.score, 6), **path_record(str(hit.path)), **rounded}
+    return {**record, "offline": hit.is_offline}

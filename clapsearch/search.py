@@ -1,12 +1,14 @@
 """The read path: one unit vector in, the best sounds out. It never writes."""
 
 import os
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from clapsearch.filesystem import is_there
 from clapsearch.mel import moment_hop_s
 from clapsearch.store import Library, Reading, SoundRow
 from clapsearch.vectors import MemorySegment, VectorIndex, Vectors, open_snapshot
@@ -31,6 +33,8 @@ class Hit:
     start_s, end_s : float
         The best moment; the whole sound if it is no longer than one window.
     duration_s : float
+    is_offline : bool
+        The folder that holds it is not there now.
     """
 
     rank: int
@@ -39,10 +43,16 @@ class Hit:
     start_s: float
     end_s: float
     duration_s: float
+    is_offline: bool = False
 
 
 def search(
-    library: Library, query: npt.NDArray[np.float32], *, top_k: int = 10, exclude: Path | None = None
+    library: Library,
+    query: npt.NDArray[np.float32],
+    *,
+    top_k: int = 10,
+    exclude: Path | None = None,
+    include_offline: bool = False,
 ) -> list[Hit]:
     """Find the sounds nearest to a unit vector, shape (dim,).
 
@@ -52,6 +62,8 @@ def search(
         Number of sounds, at least 1; equal scores are ordered by path.
     exclude : Path, optional
         A file that is not to be its own result.
+    include_offline : bool
+        Find sounds in folders that are not there now, too.
 
     Raises
     ------
@@ -63,10 +75,15 @@ def search(
         if checkpoint is None:
             return []
         index = _open_index(reading, library.snapshots)
-        found = _sounds(reading, index, query, top_k, os.fsencode(exclude) if exclude else None)
+        offline = frozenset(root.id for root in reading.roots() if not is_there(root.path))
+
+        def candidates(embedding_ids: Sequence[int]) -> list[SoundRow]:
+            rows = reading.sounds(embedding_ids, without_roots=() if include_offline else tuple(offline))
+            return [row for row in rows if exclude is None or not _is_same(row.path, os.fsencode(exclude))]
+
         return [
-            _hit(rank, score, sound, index.moment_scores(query, sound.embedding_id), checkpoint.window_s)
-            for rank, (score, sound) in enumerate(found, start=1)
+            _hit(rank, score, sound, index.moment_scores(query, sound.embedding_id), checkpoint.window_s, offline)
+            for rank, (score, sound) in enumerate(_sounds(candidates, index, query, top_k), start=1)
         ]
 
 
@@ -82,7 +99,10 @@ def _open_index(reading: Reading, folder: Path) -> VectorIndex:
 
 
 def _sounds(
-    reading: Reading, index: VectorIndex, query: npt.NDArray[np.float32], top_k: int, exclude: bytes | None
+    candidates: Callable[[Sequence[int]], list[SoundRow]],
+    index: VectorIndex,
+    query: npt.NDArray[np.float32],
+    top_k: int,
 ) -> list[tuple[float, SoundRow]]:
     """Take more vectors until there are enough distinct sounds and no tie is cut."""
     n = max(_MIN_CANDIDATES, 4 * top_k)
@@ -91,7 +111,7 @@ def _sounds(
         best: dict[int, float] = {}
         for embedding_id, score in zip(embedding_ids.tolist(), scores.tolist(), strict=True):
             best.setdefault(embedding_id, score)
-        rows = [row for row in reading.sounds(list(best)) if exclude is None or not _is_same(row.path, exclude)]
+        rows = candidates(list(best))
         ranked = sorted(((best[row.embedding_id], row) for row in rows), key=lambda hit: (-hit[0], hit[1].path))
         is_enough = len(ranked) >= top_k and scores[-1] < ranked[top_k - 1][0] - _MARGIN
         if is_enough or n >= len(index):
@@ -99,7 +119,14 @@ def _sounds(
         n *= 4
 
 
-def _hit(rank: int, score: float, sound: SoundRow, moment_scores: npt.NDArray[np.float64], window_s: float) -> Hit:
+def _hit(
+    rank: int,
+    score: float,
+    sound: SoundRow,
+    moment_scores: npt.NDArray[np.float64],
+    window_s: float,
+    offline: frozenset[int],
+) -> Hit:
     start_s, end_s = 0.0, sound.duration_s
     if len(moment_scores):
         # The last moment is right-aligned, see mel.moment_starts.
@@ -107,7 +134,8 @@ def _hit(rank: int, score: float, sound: SoundRow, moment_scores: npt.NDArray[np
         start_s = min(start_s, max(0.0, sound.duration_s - window_s))
         end_s = min(start_s + window_s, sound.duration_s)
     score = min(1.0, score)  # float16 vectors are a little more or less than unit
-    return Hit(rank, score, Path(os.fsdecode(sound.path)), start_s, end_s, sound.duration_s)
+    path, is_offline = Path(os.fsdecode(sound.path)), sound.root_id in offline
+    return Hit(rank, score, path, start_s, end_s, sound.duration_s, is_offline)
 
 
 def _is_same(path: bytes, other: bytes) -> bool:

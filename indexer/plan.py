@@ -129,9 +129,9 @@ def _check_globs(folders: Sequence[Path], roots: Sequence[Root]) -> None:
         raise UsageError("--exclude belongs to a folder; name it: clapsearch index FOLDER --exclude GLOB")
     for folder in folders:
         path = _absolute(folder)
-        holder = _holder(path, roots)
-        if holder not in {None, path}:
-            root = printable(os.fsdecode(holder or b""))
+        held_by = _holder(path, roots)
+        if held_by not in {None, path}:
+            root = printable(os.fsdecode(held_by or b""))
             raise UsageError(
                 f"{printable(str(folder))} is inside {root}, and --exclude belongs to that; name it instead"
             )
@@ -220,6 +220,11 @@ def _counted(found: Iterable[Found], numbers: Iterator[int], on_file: Callable[[
 
 def _absolute(folder: Path) -> bytes:
     return os.fsencode(os.path.abspath(folder))
+
+
+def holder_of(folder: Path, roots: Sequence[Root]) -> bytes | None:
+    """Return the path of the innermost root that is or holds a folder, if there is one."""
+    return _holder(_absolute(folder), roots)
 
 
 def _holder(path: bytes, roots: Sequence[Root]) -> bytes | None:

@@ -10,8 +10,10 @@ import typer
 from clapsearch import __version__
 from clapsearch.cli.ask import describe, search, similar
 from clapsearch.cli.demo import demo
-from clapsearch.cli.index import index
+from clapsearch.cli.index import index, reembed
 from clapsearch.cli.status import status
+from clapsearch.cli.upkeep import backup, forget, relocate
+from clapsearch.cli.watch import watch
 from clapsearch.errors import ClapsearchError
 
 app = typer.Typer(
@@ -22,7 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (index, search, similar, describe, status, demo):
+for command in (index, watch, search, similar, describe, status, forget, relocate, reembed, backup, demo):
     app.command()(command)
 
 

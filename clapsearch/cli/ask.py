@@ -1,5 +1,6 @@
 """The three questions: search, similar, describe."""
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,6 +23,7 @@ def search(
     as_json: options.AsJson = False,
     as_paths: options.AsPaths = False,
     null: options.Null = False,
+    include_offline: options.IncludeOffline = False,
     library: options.Library = None,
     device: options.Device = "auto",
     offline: options.Offline = False,
@@ -29,7 +31,10 @@ def search(
     """Find sounds by words."""
     _check_form(as_json, as_paths or null)
     with api.Session(resolve(library=library, device=device, offline=offline)) as session:
-        _show_hits(session.search(query, top_k=top), as_json, as_paths, null)
+        hits = session.search(query, top_k=top, include_offline=include_offline)
+        _show_hits(hits, as_json, as_paths, null)
+        if not include_offline:
+            _say_offline(session)
 
 
 def similar(
@@ -38,6 +43,7 @@ def similar(
     as_json: options.AsJson = False,
     as_paths: options.AsPaths = False,
     null: options.Null = False,
+    include_offline: options.IncludeOffline = False,
     library: options.Library = None,
     device: options.Device = "auto",
     offline: options.Offline = False,
@@ -45,7 +51,10 @@ def similar(
     """Find sounds that sound like a file."""
     _check_form(as_json, as_paths or null)
     with api.Session(resolve(library=library, device=device, offline=offline)) as session:
-        _show_hits(session.similar(file, top_k=top), as_json, as_paths, null)
+        hits = session.similar(file, top_k=top, include_offline=include_offline)
+        _show_hits(hits, as_json, as_paths, null)
+        if not include_offline:
+            _say_offline(session)
 
 
 def describe(
@@ -88,6 +97,14 @@ def _show_hits(hits: "Sequence[Hit]", as_json: bool, as_paths: bool, null: bool)
         typer.echo(present.hits_table(hits))
     else:
         typer.echo("clapsearch: no sounds in the library yet; add some: clapsearch index FOLDER", err=True)
+
+
+def _say_offline(session: api.Session) -> None:
+    from clapsearch.present import printable
+
+    for root in session.offline():
+        name = printable(os.fsdecode(root))
+        typer.echo(f"clapsearch: {name} is offline; --include-offline shows its sounds too", err=True)
 
 
 def _write(raw: bytes) -> None:

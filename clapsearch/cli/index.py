@@ -2,9 +2,8 @@
 
 import contextlib
 import os
-import signal
+import shlex
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,90 +11,76 @@ import typer
 
 from clapsearch import api
 from clapsearch.cli import options
+from clapsearch.cli.stop import CANCELLED, say_saving, stop_signals
 from clapsearch.settings import resolve
 
 if TYPE_CHECKING:
     from indexer.report import Progress, Report
-
-CANCELLED = 130
 
 
 def index(
     folders: Annotated[
         list[str] | None, typer.Argument(metavar="PATH", help="Folders of sounds; without any, all known ones.")
     ] = None,
-    checkpoint: Annotated[
-        str | None,
-        typer.Option(
-            "--checkpoint",
-            metavar="ID|FOLDER|mini",
-            help="The CLAP weights of a new library, or, with --full, the ones to change to. "
-            "[env: CLAPSEARCH_CHECKPOINT; default: laion/clap-htsat-fused]",
-        ),
-    ] = None,
+    checkpoint: options.Checkpoint = None,
     device: options.Device = "auto",
-    workers: Annotated[
-        int | None, typer.Option("--workers", min=1, metavar="N", help="Decode processes. [default: half the cores]")
-    ] = None,
-    batch_size: Annotated[
-        int | None,
-        typer.Option("--batch-size", min=1, metavar="N", help="Windows in one forward pass. [default: 1 on a CPU]"),
-    ] = None,
-    exclude: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--exclude",
-            metavar="GLOB",
-            help="Names or paths to leave out from now on; replaces earlier ones, '' for none.",
-        ),
-    ] = None,
+    workers: options.Workers = None,
+    batch_size: options.BatchSize = None,
+    exclude: options.Exclude = None,
+    video: options.Video = None,
     full: Annotated[bool, typer.Option("--full", help="Embed everything again.")] = False,
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Try files that failed again, though they did not change.")
     ] = False,
-    strict: Annotated[bool, typer.Option("--strict", help="Exit 1 if a file failed, now or before.")] = False,
+    strict: options.Strict = False,
     library: options.Library = None,
     offline: options.Offline = False,
 ) -> None:
     """Index folders, or bring all known ones up to date."""
     settings = resolve(library=library, checkpoint=checkpoint, device=device, offline=offline)
-    globs = [glob for glob in exclude if glob] if exclude is not None else None
-    with api.Session(settings) as session, _progress_bar() as on_progress, _graceful_stop() as should_stop:
+    with api.Session(settings) as session, _progress_bar() as on_progress, stop_signals(say_saving) as stop:
         report = session.index(
             folders or (),
-            exclude=globs,
+            exclude=options.globs(exclude),
+            video=video,
             full=full,
             retry_failed=retry_failed,
             workers=workers,
             batch_size=batch_size,
             on_progress=on_progress,
-            should_stop=should_stop,
+            should_stop=stop.is_set,
         )
+    _end(report, strict)
+
+
+def reembed(
+    checkpoint: options.Checkpoint = None,
+    device: options.Device = "auto",
+    workers: options.Workers = None,
+    batch_size: options.BatchSize = None,
+    strict: options.Strict = False,
+    library: options.Library = None,
+    offline: options.Offline = False,
+) -> None:
+    """Embed every known sound again, with --checkpoint by another one.
+
+    Searches go on with the old vectors until every sound has new ones. An interrupted change of checkpoint goes on when
+    the same command is run again.
+    """
+    settings = resolve(library=library, checkpoint=checkpoint, device=device, offline=offline)
+    with api.Session(settings) as session, _progress_bar() as on_progress, stop_signals(say_saving) as stop:
+        report = session.index(
+            full=True, workers=workers, batch_size=batch_size, on_progress=on_progress, should_stop=stop.is_set
+        )
+    _end(report, strict)
+
+
+def _end(report: "Report", strict: bool) -> None:
     _show(report)
     if report.cancelled:
         raise typer.Exit(CANCELLED)
     if strict and (report.failed or report.still_failed):
         raise typer.Exit(1)
-
-
-@contextlib.contextmanager
-def _graceful_stop() -> Iterator[Callable[[], bool]]:
-    """Let the first ^C (or SIGTERM) ask the run to end and keep what it finished; the second ends it at once."""
-    stop = threading.Event()
-
-    def on_signal(_number: int, _frame: Any) -> None:
-        if stop.is_set():
-            raise KeyboardInterrupt
-        stop.set()
-        typer.echo("\nclapsearch: saving finished work (press ^C again to stop at once)", err=True)
-
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.signal(number, on_signal) for number in numbers}
-    try:
-        yield stop.is_set
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 @contextlib.contextmanager
@@ -134,6 +119,9 @@ def _show(report: "Report") -> None:
         typer.echo(f"skipping {printable(os.fsdecode(path))}: {printable(reason)}", err=True)
     for path in report.offline:
         typer.echo(f"offline: {printable(os.fsdecode(path))} is not there or empty; its sounds are kept", err=True)
+    for before, after in report.relocated:
+        paths = " ".join(shlex.quote(printable(os.fsdecode(path))) for path in (before, after))
+        typer.echo(f"it seems to have moved; if so: clapsearch relocate {paths}", err=True)
     counts = {
         name: getattr(report, name) for name in ("indexed", "recognised", "moved", "returned", "unchanged", "missing")
     }

@@ -19,3 +19,40 @@ Top = Annotated[int, typer.Option("-k", "--top", metavar="N", help="How many res
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 AsPaths = Annotated[bool, typer.Option("--paths", help="Print bare paths, one a line.")]
 Null = Annotated[bool, typer.Option("-0", help="Print bare paths, each ended by a NUL byte instead of a newline.")]
+
+Checkpoint = Annotated[
+    str | None,
+    typer.Option(
+        "--checkpoint",
+        metavar="ID|FOLDER|mini",
+        help="The CLAP weights of a new library. [env: CLAPSEARCH_CHECKPOINT; default: laion/clap-htsat-fused]",
+    ),
+]
+Workers = Annotated[
+    int | None, typer.Option("--workers", min=1, metavar="N", help="Decode processes. [default: half the cores]")
+]
+BatchSize = Annotated[
+    int | None,
+    typer.Option("--batch-size", min=1, metavar="N", help="Windows in one forward pass. [default: 1 on a CPU]"),
+]
+Exclude = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--exclude",
+        metavar="GLOB",
+        help="Names or paths to leave out from now on; replaces earlier ones, '' for none.",
+    ),
+]
+Video = Annotated[
+    bool | None,
+    typer.Option("--video/--no-video", help="Take the sound of video files too, from now on. [default: no]"),
+]
+Strict = Annotated[bool, typer.Option("--strict", help="Exit 1 if a file failed, now or before.")]
+IncludeOffline = Annotated[
+    bool, typer.Option("--include-offline", help="Show sounds in folders that are not there now, too.")
+]
+
+
+def globs(exclude: list[str] | None) -> list[str] | None:
+    """Return the globs of ``--exclude``: none for ``--exclude ''``, None without the flag."""
+    return None if exclude is None else [glob for glob in exclude if glob]

@@ -11,6 +11,8 @@ from clapsearch import api
 from clapsearch.cli import options
 from clapsearch.settings import resolve
 
+MAX_LINES = 20
+
 
 def status(as_json: options.AsJson = False, library: options.Library = None) -> None:
     """Show folders, counts, checkpoint and failed files."""
@@ -29,12 +31,16 @@ def _record(found: api.Status) -> dict[str, Any]:
             {
                 **path_record(os.fsdecode(root.path)),
                 "is_there": root.is_there,
+                "offline_since": root.offline_since,
                 "exclude": list(root.exclude),
+                "video": root.video,
                 **asdict(root.counts),
             }
             for root in found.roots
         ],
         "counts": asdict(found.counts),
+        "missing": [{**path_record(os.fsdecode(gone.path)), "since": gone.since} for gone in found.missing],
+        "watcher": asdict(found.watcher) if found.watcher else None,
         "failures": [{**path_record(os.fsdecode(bad.path)), "reason": bad.reason} for bad in found.failures],
         "library_bytes": found.library_bytes,
         "snapshot_bytes": found.snapshot_bytes,
@@ -48,17 +54,58 @@ def _text(found: api.Status) -> str:
     revision = f" at revision {checkpoint.revision}" if checkpoint and checkpoint.revision else ""
     sizes = f"{size(found.library_bytes)}, snapshots {size(found.snapshot_bytes)}"
     total = f"{counts.sounds:,} in {plural(counts.contents, 'content')}, {plural(counts.vectors, 'vector')}"
-    lines = [
-        f"library     {printable(str(found.library))}, {sizes}",
-        f"checkpoint  {printable(checkpoint.name) + revision if checkpoint else 'none yet'}",
-        f"sounds      {total}, {counts.hours:.2f} hours; {counts.missing:,} missing",
-    ]
-    for root in found.roots:
-        state = "" if root.is_there else " (offline)"
-        parts = [plural(root.counts.sounds, "sound")]
-        parts += [f"{root.counts.missing:,} missing"] if root.counts.missing else []
-        parts += [f"without {' '.join(root.exclude)}"] if root.exclude else []
-        lines.append(printable(f"folder      {os.fsdecode(root.path)}{state}: {', '.join(parts)}"))
-    for bad in found.failures:
-        lines.append(f"failed      {printable(os.fsdecode(bad.path))}: {printable(bad.reason)}")
-    return "\n".join(lines)
+    return "\n".join(
+        [
+            f"library     {printable(str(found.library))}, {sizes}",
+            f"checkpoint  {printable(checkpoint.name) + revision if checkpoint else 'none yet'}",
+            f"sounds      {total}, {counts.hours:.2f} hours; {counts.missing:,} missing",
+            *map(_root_line, found.roots),
+            *_watcher_lines(found),
+            *_at_most("missing", [f"{_name(gone.path)} since {_date(gone.since)}" for gone in found.missing]),
+            *_at_most("failed", [f"{_name(bad.path)}: {printable(bad.reason)}" for bad in found.failures]),
+        ]
+    )
+
+
+def _root_line(root: api.RootStatus) -> str:
+    from clapsearch.present import plural, printable
+
+    since = f" since {_date(root.offline_since)}" if root.offline_since else ""
+    state = "" if root.is_there else f" (offline{since})"
+    parts = [plural(root.counts.sounds, "sound")]
+    parts += [f"{root.counts.missing:,} missing"] if root.counts.missing else []
+    parts += [printable(f"without {' '.join(root.exclude)}")] if root.exclude else []
+    parts += ["with videos"] if root.video else []
+    return f"folder      {_name(root.path)}{state}: {', '.join(parts)}"
+
+
+def _watcher_lines(found: api.Status) -> list[str]:
+    from clapsearch.present import plural, printable
+
+    health = found.watcher
+    if health is None:
+        return []
+    last = f", last batch {_date(health.last_batch_at)}" if health.last_batch_at else ""
+    changes = plural(health.n_changes, "change")
+    lines = [f"watcher     process {health.pid} since {_date(health.since)}, {changes}{last}"]
+    lines += [f"            waiting for {plural(health.waiting, 'file')} still written"] if health.waiting else []
+    lines += [f"            {printable(health.problem)}"] if health.problem else []
+    return lines + [f"            {root}: {mode}" for root, mode in health.modes.items()]
+
+
+def _at_most(word: str, lines: list[str]) -> list[str]:
+    shown = [f"{word:<10}  {line}" for line in lines[:MAX_LINES]]
+    left = len(lines) - len(shown)
+    return [*shown, f"{word:<10}  and {left:,} more; --json lists them all"] if left else shown
+
+
+def _name(path: bytes) -> str:
+    from clapsearch.present import printable
+
+    return printable(os.fsdecode(path))
+
+
+def _date(unix_s: float) -> str:
+    from clapsearch.present import date
+
+    return date(unix_s)

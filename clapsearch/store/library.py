@@ -1,11 +1,8 @@
 """Library: one SQLite file, its read and write transactions, and the lock that admits one writer."""
 
 import contextlib
-import json
 import logging
-import os
 import sqlite3
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +12,8 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 
 from clapsearch import migrate
-from clapsearch.errors import LibraryBusyError, LibraryError, LibraryMissingError
+from clapsearch.errors import LibraryError, LibraryMissingError
+from clapsearch.store.locks import held
 from clapsearch.store.reading import Reading
 from clapsearch.store.writing import Writing
 
@@ -24,7 +22,6 @@ logger = logging.getLogger(__name__)
 BUSY_TIMEOUT_MS = 30_000
 PAGE_SIZE = 16_384  # bytes; embeddings of a few kB then need few overflow pages
 UPGRADE_WAIT_S = 60.0
-_LOCK_POLL_S = 0.2
 
 
 class Library:
@@ -72,17 +69,18 @@ class Library:
     @contextlib.contextmanager
     def reading(self) -> Iterator[Reading]:
         """One read transaction: everything in it sees the same library; it never waits and never writes."""
-        with self._translated("read"), self._reader.connect() as connection, connection.begin():
+        with self.translated("read"), self._reader.connect() as connection, connection.begin():
             yield Reading(connection)
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[Writing]:
         """One write transaction: all or nothing, on disk when the block ends."""
-        with self._translated("write"), self._writer.begin() as connection:
+        with self.translated("write"), self._writer.begin() as connection:
             yield Writing(connection)
 
-    @contextlib.contextmanager
-    def exclusive(self, *, wait_s: float = 0.0, should_stop: Callable[[], bool] = lambda: False) -> Iterator[None]:
+    def exclusive(
+        self, *, wait_s: float = 0.0, should_stop: Callable[[], bool] = lambda: False
+    ) -> contextlib.AbstractContextManager[None]:
         """Be the one writer process.
 
         Parameters
@@ -95,30 +93,25 @@ class Library:
         LibraryBusyError
             If another process is; the message names it and since when.
         """
-        from filelock import FileLock, Timeout
+        busy = f"{self.path} is being written by {{holder}}; wait until it is done, or stop it"
+        paths = self._beside(".lock"), self._beside(".writer")
+        return held(*paths, busy=busy, wait_s=wait_s, should_stop=should_stop)
 
-        lock = FileLock(self._beside(".lock"))
-        until = time.monotonic() + wait_s
-        try:
-            while True:
-                with contextlib.suppress(Timeout):
-                    lock.acquire(timeout=min(_LOCK_POLL_S, wait_s))
-                    break
-                if should_stop() or time.monotonic() >= until:
-                    raise LibraryBusyError(
-                        f"{self.path} is being written by {self._holder()}; wait until it is done, or stop it"
-                    )
-        except OSError as error:
-            raise LibraryError(f"cannot write beside {self.path} ({error.strerror}); choose --library") from error
-        holder = self._beside(".writer")
-        try:
-            with contextlib.suppress(OSError):
-                holder.write_text(json.dumps({"pid": os.getpid(), "since": time.time()}), encoding="utf-8")
-            yield
-        finally:
-            with contextlib.suppress(OSError):
-                holder.unlink(missing_ok=True)
-            lock.release()
+    def watched(self) -> contextlib.AbstractContextManager[None]:
+        """Be the one watcher process; others still may write between its batches.
+
+        Raises
+        ------
+        LibraryBusyError
+            If another process is; the message names it and since when.
+        """
+        busy = f"{self.path} is watched by {{holder}} already; stop that first"
+        return held(self._beside(".watch-lock"), self.health, busy=busy)
+
+    @property
+    def health(self) -> Path:
+        """Where a watcher says how it is."""
+        return self._beside(".watcher")
 
     def close(self) -> None:
         """Close all connections."""
@@ -126,7 +119,7 @@ class Library:
         self._writer.dispose()
 
     def _upgrade(self) -> None:
-        with self._translated("upgrade"), self.exclusive(wait_s=UPGRADE_WAIT_S):
+        with self.translated("upgrade"), self.exclusive(wait_s=UPGRADE_WAIT_S):
             if migrate.check(self.path):  # nobody did it while we waited
                 kept = migrate.upgrade(self._writer, self.path)
                 if kept:
@@ -135,16 +128,8 @@ class Library:
     def _beside(self, suffix: str) -> Path:
         return self.path.with_name(self.path.name + suffix)
 
-    def _holder(self) -> str:
-        try:
-            said = json.loads(self._beside(".writer").read_text(encoding="utf-8"))
-            since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(said["since"]))
-            return f"process {said['pid']} since {since}"
-        except (OSError, ValueError, KeyError, TypeError):
-            return "another process"
-
     @contextlib.contextmanager
-    def _translated(self, verb: str) -> Iterator[None]:
+    def translated(self, verb: str) -> Iterator[None]:
         """Turn database errors into one line; the only place that does."""
         try:
             yield

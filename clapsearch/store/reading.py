@@ -181,9 +181,9 @@ class Reading:
     def hashes(self, sound_ids: Sequence[int]) -> dict[int, bytes]:
         """Return the content hashes of sounds, by id; none for sounds that never could be read."""
         query = select(sound.c.id, content.c.hash).join(content, content.c.id == sound.c.content_id)
-        found = {}
+        found: dict[int, bytes] = {}
         for some in chunks(sound_ids):
-            found |= {id_: digest for id_, digest in self._connection.execute(query.where(sound.c.id.in_(some)))}
+            found |= {row[0]: row[1] for row in self._connection.execute(query.where(sound.c.id.in_(some)))}
         return found
 
     def missing(self) -> list[Missing]:

@@ -150,6 +150,10 @@ class Writing(Reading):
             self._connection.execute(delete(content).where(content.c.id.in_(some), ~held))
         return n_sounds
 
+    def undo(self) -> None:
+        """Take back all that this transaction did."""
+        self._connection.rollback()
+
     def drop_root(self, root_id: int) -> None:
         """Delete a root that holds no sounds any more."""
         self._connection.execute(delete(root).where(root.c.id == root_id))

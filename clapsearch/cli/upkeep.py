@@ -1,0 +1,55 @@
+"""The verbs that look after a library: forget, relocate, backup."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from clapsearch import api
+from clapsearch.cli import options
+from clapsearch.settings import resolve
+
+
+def forget(
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="A known folder, or a folder or file inside one.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Only count.")] = False,
+    library: options.Library = None,
+) -> None:
+    """Delete sounds from the library, with their vectors; files are not touched. Nothing else deletes any."""
+    from clapsearch.present import plural, printable
+
+    with api.Session(resolve(library=library)) as session:
+        n_sounds, is_there = session.forget(path, dry_run=dry_run), os.path.lexists(path)
+    typer.echo(f"{'would forget' if dry_run else 'forgot'} {plural(n_sounds, 'sound')}")
+    if is_there and not dry_run:
+        name = printable(str(path))
+        typer.echo(
+            f"clapsearch: {name} is still there: a run that comes by takes it again, unless with --exclude", err=True
+        )
+
+
+def relocate(
+    old: Annotated[Path, typer.Argument(metavar="OLD", help="Where a known folder was.")],
+    new: Annotated[Path, typer.Argument(metavar="NEW", help="Where it is now.")],
+    library: options.Library = None,
+) -> None:
+    """Say that a folder is at another place now, and nothing has to be read again."""
+    from clapsearch.present import plural
+
+    with api.Session(resolve(library=library)) as session:
+        n_sounds = session.relocate(old, new)
+    typer.echo(f"relocated {plural(n_sounds, 'sound')}")
+
+
+def backup(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where the copy goes.")],
+    force: Annotated[bool, typer.Option("--force", help="Replace FILE.")] = False,
+    library: options.Library = None,
+) -> None:
+    """Copy the library into one file, while others may search and write; use it with --library."""
+    from clapsearch.present import printable, size
+
+    with api.Session(resolve(library=library)) as session:
+        n_bytes = session.backup(file, force=force)
+    typer.echo(f"backed up to {printable(str(file))}, {size(n_bytes)}")
