@@ -320,7 +320,7 @@ class Session:
             missing=missing,
             failures=failures,
             watcher=read_health(library.health),
-            library_bytes=library.path.stat().st_size,
+            library_bytes=sum(_n_bytes(library.path.with_name(library.path.name + suffix)) for suffix in ("", "-wal")),
             snapshot_bytes=sum(path.stat().st_size for path in library.snapshots.glob("*.faiss")),
         )
 
@@ -399,6 +399,10 @@ class Session:
         with self._open().reading() as reading:
             vectors = reading.vectors_of(content_hash, reading.space())
         return None if vectors is None else np.asarray(vectors[0], np.float32)
+
+
+def _n_bytes(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
 
 
 def _paths(folders: AnyPath | Sequence[AnyPath]) -> list[Path]:

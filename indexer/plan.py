@@ -46,18 +46,14 @@ class Plan:
     online: list[Root] = field(default_factory=list)
     unreadable: list[tuple[bytes, str]] = field(default_factory=list)
 
-    def add(self, root: Root, changes: Changes, is_ready: Callable[[bytes, File], bool]) -> None:
+    def add(self, root: Root, changes: Changes) -> None:
         """Take up what one root needs."""
         if changes.is_offline:
             self.offline.append(root)
             return
         self.online.append(root)
         for file in changes.candidates:
-            path = os.path.join(root.path, file.relpath)
-            if is_ready(path, file):
-                self.places[path] = Place(root.id, *file)
-            else:
-                self.waiting.append(path)
+            self.places[os.path.join(root.path, file.relpath)] = Place(root.id, *file)
         self.unchanged += changes.unchanged
         self.still_failed += changes.still_failed
         self.returned |= {id_: os.path.join(root.path, file.relpath) for id_, file in changes.returned.items()}
@@ -65,6 +61,14 @@ class Plan:
         for sound_id, (relpath, *look) in changes.gone.items():
             self.gone[sound_id] = os.path.join(root.path, relpath)
             self.looks.setdefault((look[0], look[1]), []).append(sound_id)
+
+    def hold_back(self, is_ready: Callable[[bytes, File], bool]) -> None:
+        """Leave candidates that are not ready to a later run, but for those that look like a move: they are whole."""
+        for path, place in list(self.places.items()):
+            file = File(place.relpath, place.size, place.mtime_ns)
+            if (place.size, place.mtime_ns) not in self.looks and not is_ready(path, file):
+                self.waiting.append(path)
+                del self.places[path]
 
     def leaving(self) -> dict[int, bytes]:
         """Return the gone sounds that look like a candidate, by id."""
@@ -181,7 +185,7 @@ def make_plan(
                 continue
             parts = under[root.path] if under is not None else None
             if parts is not None and not is_there(root.path):
-                plan.add(root, Changes(is_offline=True), is_ready)
+                plan.add(root, Changes(is_offline=True))
                 continue
             inner = frozenset(path for path in all_paths if path != root.path and _is_inside(path, root.path))
             is_excluded = excluder(root.exclude)
@@ -194,7 +198,8 @@ def make_plan(
                 retry_failed=retry_failed,
                 is_excluded=is_excluded,
             )
-            plan.add(root, changes, is_ready)
+            plan.add(root, changes)
+    plan.hold_back(is_ready)
     return plan
 
 

@@ -5,7 +5,7 @@ import os
 import stat
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from indexer.walk import File
@@ -57,10 +57,19 @@ class Stillness:
         """Whether a file, as a walk found it, stands still for long enough."""
         return self._compare(path, file.size, file.mtime_ns, None).due <= self._clock()
 
-    def keep(self, paths: Iterable[bytes]) -> None:
-        """Forget every file but these."""
+    def settle(self, places: Iterable[bytes], waiting: Iterable[bytes], before: float) -> None:
+        """Forget the files at or below some places that were looked at, but for those still waiting.
+
+        Parameters
+        ----------
+        before : float
+            When the look began: what was noted later is news.
+        """
+        looked, kept = frozenset(places), frozenset(waiting)
         with self._lock:
-            self._looks = {path: look for path in paths if (look := self._looks.get(path))}
+            for path, look in list(self._looks.items()):
+                if look.since < before and path not in kept and not looked.isdisjoint(_upwards(path)):
+                    del self._looks[path]
 
     def due_s(self) -> float | None:
         """Return the seconds until a file may be ready, at least 0; None if none is waiting."""
@@ -82,3 +91,13 @@ class Stillness:
             since = before.since if before and is_same else self._clock()
             look = self._looks[path] = _Look(size, mtime_ns, since, opened)
             return look
+
+
+def _upwards(path: bytes) -> Iterator[bytes]:
+    """Yield a path and every folder above it."""
+    while True:
+        yield path
+        above = os.path.dirname(path)
+        if above == path:
+            return
+        path = above

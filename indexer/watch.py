@@ -1,5 +1,6 @@
 """Watching: events and rescans say where to look; every batch of them is one run of the pipeline."""
 
+import math
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -163,8 +164,8 @@ class _Watcher:
             self._dirty.add(root, is_event=False)
         modes = {printable(os.fsdecode(root)): str(mode) for root, mode in self._observers.modes.items()}
         for name, mode in modes.items():
-            if self.health.modes.get(name) != mode:
-                self.say(f"{name}: {mode}")
+            if self.health.modes.get(name) != mode and mode != "offline":  # that is an entry of its own
+                self.say(f"watching {name} by {mode}")
         self.health.modes = modes
 
     def _gather(self) -> None:
@@ -174,12 +175,15 @@ class _Watcher:
             for root in self._roots:
                 self._dirty.add(root, is_event=False)
         for path in self._stillness.due():
-            self._add(path, is_event=False)
+            if (place := self._place(path)) is None:  # its root was forgotten
+                self._stillness.settle([path], (), math.inf)
+            else:
+                self._dirty.add(*place, is_event=False)
 
     def _batch(self, should_stop: Callable[[], bool]) -> None:
         """Run the pipeline on all that is dirty."""
         parts = {root: relpaths for root, relpaths in self._dirty.take().items() if root in self._roots}
-        self._n_in_batch = 0
+        self._n_in_batch, began = 0, self.clock()
         try:
             report = index(
                 self.library,
@@ -194,10 +198,11 @@ class _Watcher:
         except BaseException:
             self._dirty.put_back(parts)
             raise
+        looked = [os.path.join(root, relpath) for root, some in parts.items() for relpath in some or [b""]]
+        self._stillness.settle((path.rstrip(b"/") for path in looked), report.waiting, began)
         self._after(report)
 
     def _after(self, report: Report) -> None:
-        self._stillness.keep(report.waiting)
         self._next_rescan = max(self._next_rescan, self.clock() + report.seconds["walk"] / RESCAN_SHARE)
         self._retry_s = RETRY_S
         if self.health.problem:
@@ -248,23 +253,25 @@ class _Watcher:
 
     def _on_event(self, event: Event) -> None:
         """Take note of what may concern a sound. Called from other threads."""
+        place = self._place(event.path)
+        if place is None or not (event.is_folder or is_audio(event.path, video=True)):
+            return
         if not event.is_folder:
-            if not is_audio(event.path, video=True):
-                return
             self._stillness.note(event.path, is_open=event.is_open)
-        self._add(event.path)
+        self._dirty.add(*place)
 
     def _on_lost(self) -> None:
         self.say("events were lost: looking at everything")
         self._next_rescan = self.clock()
 
-    def _add(self, path: bytes, *, is_event: bool = True) -> None:
-        """Ask for a look at a path, in the innermost root that holds it."""
+    def _place(self, path: bytes) -> tuple[bytes, bytes | None] | None:
+        """Return the innermost root that holds a path, and the path in it, None for the root; None if it is not ours."""
         root = max((each for each in self._roots if _holds(each, path)), key=len, default=None)
-        if root is not None:
-            relpath = path[len(root) + 1 :]
-            if not any(is_hidden(name) for name in relpath.split(os.sep.encode())):
-                self._dirty.add(root, relpath or None, is_event=is_event)
+        if root is None:
+            return None
+        relpath = path[len(root) + 1 :]
+        is_ours = not any(is_hidden(name) for name in relpath.split(os.sep.encode()))
+        return (root, relpath or None) if is_ours else None
 
 
 def _holds(root: bytes, path: bytes) -> bool:

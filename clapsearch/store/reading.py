@@ -138,6 +138,11 @@ class Reading:
         rows = self._connection.execute(select(root).order_by(root.c.path))
         return [Root(row.id, row.path, tuple(json.loads(row.exclude)), row.video, row.offline_since) for row in rows]
 
+    def has_sounds(self, root_id: int) -> bool:
+        """Whether a root has sounds that are not missing."""
+        present = (sound.c.root_id == root_id, sound.c.missing_since.is_(None))
+        return self._one(select(sound.c.id).where(*present).limit(1)) is not None
+
     def known(self, root_id: int, space: Sequence[int], *, under: Sequence[bytes] | None = None) -> dict[bytes, Known]:
         """Return everything known about the files of one root, by relative path.
 
