@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from clapsearch.store import Known
 from indexer.filters import is_left_out
-from indexer.walk import File, Found, Unreadable
+from indexer.walk import File, Unreadable
 
 
 @dataclass
@@ -39,7 +39,7 @@ class Changes:
 
 
 def compare(
-    found: Iterable[Found],
+    found: Iterable[File | Unreadable],
     known: Mapping[bytes, Known],
     *,
     is_whole: bool = True,
@@ -64,12 +64,10 @@ def compare(
     is_excluded : callable
         What the walk left out on purpose: that these are not there does not make a root suddenly empty.
     """
-    changes, seen, blind = Changes(), set[bytes](), list[bytes]()
+    changes, seen = Changes(), set[bytes]()
     for item in found:
-        if not isinstance(item, File):
-            blind.append(item.relpath)
-            if isinstance(item, Unreadable):
-                changes.unreadable.append(item)
+        if isinstance(item, Unreadable):
+            changes.unreadable.append(item)
             continue
         seen.add(item.relpath)
         before = known.get(item.relpath)
@@ -83,9 +81,10 @@ def compare(
             changes.unchanged += 1
     lost = [relpath for relpath, before in known.items() if not before.missing and relpath not in seen]
     expected = (relpath for relpath in lost if not is_left_out(relpath, is_excluded))
+    blind = tuple(item.relpath for item in changes.unreadable)
     if b"" in blind or (is_whole and not seen and any(True for _ in expected)):
         return Changes(unreadable=changes.unreadable, is_offline=True)
-    gone = ((relpath, known[relpath]) for relpath in lost if not _is_under(relpath, tuple(blind)))
+    gone = ((relpath, known[relpath]) for relpath in lost if not _is_under(relpath, blind))
     changes.gone = {before.sound_id: File(relpath, before.size, before.mtime_ns) for relpath, before in gone}
     return changes
 

@@ -63,10 +63,10 @@ class Dirty:
 
 
 def _with(parts: set[bytes], relpath: bytes | None) -> set[bytes] | None:
-    if not relpath or len(parts) >= MAX_PARTS:
+    if not relpath:
         return None
     parts.add(relpath)
-    return parts
+    return parts if len(parts) <= MAX_PARTS else None
 
 
 def _outermost(relpaths: set[bytes]) -> list[bytes]:

@@ -251,6 +251,8 @@ class _Run:
         return len(entries)
 
     def _store_one(self, writing: Writing, result: Result, path: bytes, place: Place) -> Entry:
+        if _has_changed(path, place):
+            result = Skipped(path, None, "it changed while it was read; the next run takes it", transient=True)
         if isinstance(result, Skipped):
             writing.fail_sound(place, result.content_hash, result.reason, transient=result.transient)
             self.tally.failed.append((path, result.reason))
@@ -288,3 +290,12 @@ class _Run:
             if not left_behind:
                 writing.activate(writing.add_checkpoint(self.embedder.checkpoint))
                 writing.retire(self._old_space, self._space)
+
+
+def _has_changed(path: bytes, place: Place) -> bool:
+    """Whether a file is not as the walk saw it, so that what was read may be half of something."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return False  # gone: what was read is whole, and may be needed elsewhere
+    return (status.st_size, status.st_mtime_ns) != (place.size, place.mtime_ns)

@@ -6,6 +6,7 @@ import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from clapsearch.errors import ClapsearchError, UsageError
@@ -14,7 +15,7 @@ from clapsearch.present import printable
 from clapsearch.store import Library, Place, Root
 from indexer.changes import Changes, compare
 from indexer.filters import excluder
-from indexer.walk import File, Found, walk
+from indexer.walk import File, LinkedFolderError, Unreadable, walk
 
 TELL_EVERY = 100  # files
 
@@ -187,20 +188,30 @@ def make_plan(
             if parts is not None and not is_there(root.path):
                 plan.add(root, Changes(is_offline=True))
                 continue
-            inner = frozenset(path for path in all_paths if path != root.path and _is_inside(path, root.path))
-            is_excluded = excluder(root.exclude)
-            found = walk(root.path, under=parts, is_excluded=is_excluded, inner_roots=inner, video=root.video)
+            parts, found = _find(root, parts, all_paths)
             changes = compare(
                 _counted(found, numbers, on_file),
                 reading.known(root.id, space, under=parts),
                 is_whole=parts is None,
                 everything=everything,
                 retry_failed=retry_failed,
-                is_excluded=is_excluded,
+                is_excluded=excluder(root.exclude),
             )
             plan.add(root, changes)
     plan.hold_back(is_ready)
     return plan
+
+
+def _find(
+    root: Root, parts: Sequence[bytes] | None, all_paths: set[bytes]
+) -> tuple[Sequence[bytes] | None, Iterable[File | Unreadable]]:
+    """Walk parts of a root, or all of it; parts that have to do with links to folders take a walk of everything."""
+    inner = frozenset(path for path in all_paths if path != root.path and _is_inside(path, root.path))
+    look = partial(walk, root.path, is_excluded=excluder(root.exclude), inner_roots=inner, video=root.video)
+    if parts is not None:
+        with contextlib.suppress(LinkedFolderError):
+            return parts, list(look(under=parts))
+    return None, look()
 
 
 @contextlib.contextmanager
@@ -215,7 +226,9 @@ def _no_garbage() -> Iterator[None]:
             gc.enable()
 
 
-def _counted(found: Iterable[Found], numbers: Iterator[int], on_file: Callable[[int], None]) -> Iterator[Found]:
+def _counted(
+    found: Iterable[File | Unreadable], numbers: Iterator[int], on_file: Callable[[int], None]
+) -> Iterator[File | Unreadable]:
     for item in found:
         n_files = next(numbers)
         if n_files % TELL_EVERY == 0:

@@ -28,14 +28,8 @@ class Unreadable:
     reason: str
 
 
-@dataclass(frozen=True)
-class Linked:
-    """A link to a folder that a partial walk left alone: nothing is said about what is behind it."""
-
-    relpath: bytes
-
-
-Found = File | Unreadable | Linked
+class LinkedFolderError(Exception):
+    """A walk of parts came to a link to a folder: only a walk of everything knows whether that has a real name."""
 
 
 def walk(
@@ -45,7 +39,7 @@ def walk(
     is_excluded: Callable[[bytes], bool] = lambda relpath: False,
     inner_roots: frozenset[bytes] = frozenset(),
     video: bool = False,
-) -> Iterator[Found]:
+) -> Iterator[File | Unreadable]:
     """Yield the audio files under a folder, in a stable order.
 
     Links to folders are followed after everything real was seen, and no folder is entered twice, so loops end and a
@@ -56,14 +50,18 @@ def walk(
     root : bytes
         Absolute path.
     under : sequence of bytes, optional
-        Relative paths of files and folders: look only there. What is not there yields nothing. Links to folders are
-        not followed: only a walk of everything knows whether what is behind them has a real name.
+        Relative paths of files and folders: look only there. What is not there yields nothing.
     is_excluded : callable
         Takes a relative path; true leaves out the file or the whole folder.
     inner_roots : frozenset of bytes
         Absolute paths of folders that are roots of their own: not entered, through links neither.
     video : bool
         Whether video files count as audio files.
+
+    Raises
+    ------
+    LinkedFolderError
+        If a part is, or lies behind, or holds a link to a folder.
     """
     seen = _identities(inner_roots) - _identities([root])
     walker = _Walker(root, is_excluded, inner_roots, video, seen)
@@ -85,12 +83,13 @@ class _Walker:
         while self.links:
             yield from self._tree(self.links.pop(0))
 
-    def parts(self, under: Sequence[bytes]) -> Iterator[Found]:
+    def parts(self, under: Sequence[bytes]) -> Iterator[File | Unreadable]:
         """Walk only there; a part inside another is seen once."""
         for relpath in sorted(under):
             if self._is_ours(relpath):
                 yield from self._part(relpath)
-        yield from map(Linked, self.links)
+        if self.links:
+            raise LinkedFolderError
 
     def _is_ours(self, relpath: bytes) -> bool:
         """Whether a walk of everything would come here."""
@@ -99,13 +98,13 @@ class _Walker:
         is_elsewhere = any(is_hidden(name) for name in names) or not self.inner_roots.isdisjoint(ways)
         return not is_elsewhere and not is_left_out(relpath, self.is_excluded)
 
-    def _part(self, relpath: bytes) -> Iterator[Found]:
+    def _part(self, relpath: bytes) -> Iterator[File | Unreadable]:
         path = os.path.join(self.root, relpath)
         holder = os.path.dirname(relpath)
         if os.path.realpath(os.path.dirname(path)) != os.path.normpath(
             os.path.join(os.path.realpath(self.root), holder)
         ):
-            yield Linked(relpath)
+            raise LinkedFolderError
         elif not relpath or (os.path.isdir(path) and not os.path.islink(path)):
             yield from self._tree(relpath)
         elif looked := self._look(_Entry(os.path.basename(path), path), relpath):

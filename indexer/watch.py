@@ -265,7 +265,7 @@ class _Watcher:
         self._next_rescan = self.clock()
 
     def _place(self, path: bytes) -> tuple[bytes, bytes | None] | None:
-        """Return the innermost root that holds a path, and the path in it, None for the root; None if it is not ours."""
+        """Return the innermost root that holds a path, and the path in it (None: the root); None if it is not ours."""
         root = max((each for each in self._roots if _holds(each, path)), key=len, default=None)
         if root is None:
             return None

@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 
 from clapsearch import migrate
 from clapsearch.errors import LibraryError, LibraryMissingError
+from clapsearch.filesystem import network_type
 from clapsearch.store.locks import held
 from clapsearch.store.reading import Reading
 from clapsearch.store.writing import Writing
@@ -92,7 +94,10 @@ class Library:
         ------
         LibraryBusyError
             If another process is; the message names it and since when.
+        LibraryError
+            If the library is on a network drive, or its folder cannot be written.
         """
+        self._check_is_local()
         busy = f"{self.path} is being written by {{holder}}; wait until it is done, or stop it"
         paths = self._beside(".lock"), self._beside(".writer")
         return held(*paths, busy=busy, wait_s=wait_s, should_stop=should_stop)
@@ -124,6 +129,14 @@ class Library:
                 kept = migrate.upgrade(self._writer, self.path)
                 if kept:
                     logger.warning("upgraded the library %s; the old one is kept as %s", self.path, kept)
+
+    def _check_is_local(self) -> None:
+        kind = network_type(os.fsencode(self.path))
+        if kind:
+            raise LibraryError(
+                f"{self.path} is on a network drive ({kind}), where SQLite's write-ahead log loses writes; keep the "
+                "library on a local disk: --library FILE or CLAPSEARCH_LIBRARY (the sounds may stay where they are)"
+            )
 
     def _beside(self, suffix: str) -> Path:
         return self.path.with_name(self.path.name + suffix)
