@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test test-slow bench clean
+.PHONY: demo test test-slow kills bench clean
 
 demo: $(VENV)/runtime
 	$(BIN)/clapsearch demo
@@ -20,6 +20,11 @@ test: $(VENV)/dev
 
 test-slow: $(VENV)/dev
 	$(BIN)/python -m pytest -m slow
+
+# Kill everything that writes at random moments until KILLS have hit: nothing may be lost, doubled or wrong.
+KILLS ?= 300
+kills: $(VENV)/dev
+	$(BIN)/python tests/kills.py --kills $(KILLS)
 
 # SOUNDS: any folder of sound files; CHECKPOINT: any CLAP checkpoint.
 SOUNDS ?= $(error make bench needs SOUNDS=FOLDER and, for other weights than the bundled ones, CHECKPOINT=FOLDER)

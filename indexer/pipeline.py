@@ -16,9 +16,8 @@ from indexer.embed import Embedded, embed
 from indexer.feed import Feed
 from indexer.leaving import Leaving
 from indexer.ledger import Ledger, Result
-from indexer.plan import Plan, check, choose_roots, make_plan
+from indexer.plan import IsReady, Plan, check, choose_roots, make_plan
 from indexer.report import Entry, Progress, Report, Tally
-from indexer.walk import File
 
 COMMIT_S = 2.0
 COMMIT_FILES = 256
@@ -62,7 +61,7 @@ def index(
     options: Options = Options(),
     *,
     under: Mapping[bytes, Sequence[bytes] | None] | None = None,
-    is_ready: Callable[[bytes, File], bool] = lambda path, file: True,
+    is_ready: IsReady = lambda path, file: True,
     on_entry: Callable[[Entry], None] = lambda entry: None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
     should_stop: Callable[[], bool] = lambda: False,
@@ -100,7 +99,7 @@ class _Run:
     embedder: Embedder
     options: Options
     under: Mapping[bytes, Sequence[bytes] | None] | None
-    is_ready: Callable[[bytes, File], bool]
+    is_ready: IsReady
     on_entry: Callable[[Entry], None]
     on_progress: Callable[[Progress], None]
     should_stop: Callable[[], bool]
@@ -117,7 +116,8 @@ class _Run:
             if plan.places:
                 self._embed_all(plan)
             if not self.should_stop():
-                self._note_gone(self._leaving.unclaimed)
+                left = self._leaving.unclaimed.items()
+                self._note_gone({id_: path for id_, path in left if id_ not in plan.lingering})
                 self._switch()
             self._note_end(plan)
         with self.tally.timed("snapshot"):
@@ -167,7 +167,8 @@ class _Run:
 
     def _note_walk(self, plan: Plan) -> None:
         """Write down what needs no look at bytes."""
-        self._note_gone({id_: path for id_, path in plan.gone.items() if id_ not in self._leaving.unclaimed})
+        moving = self._leaving.unclaimed.keys() | plan.lingering
+        self._note_gone({id_: path for id_, path in plan.gone.items() if id_ not in moving})
         left = [root for root in plan.offline if root.offline_since is None]
         back = [root for root in plan.online if root.offline_since is not None]
         with self.tally.timed("store"), self.library.writing() as writing:

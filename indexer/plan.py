@@ -18,6 +18,7 @@ from indexer.filters import excluder
 from indexer.walk import File, LinkedFolderError, Unreadable, walk
 
 TELL_EVERY = 100  # files
+IsReady = Callable[[bytes, File | None], bool]
 
 
 @dataclass
@@ -32,8 +33,10 @@ class Plan:
         Sounds that are back as they were, and those whose file is not there, by id.
     looks : dict
         Gone sounds by size and mtime: a candidate that looks the same may be where they moved.
+    lingering : set
+        Gone sounds that are not taken for missing yet.
     waiting : list
-        Candidates that may still be written.
+        Paths that need another look: candidates that may still be written, and sounds that linger.
     """
 
     places: dict[bytes, Place] = field(default_factory=dict)
@@ -42,6 +45,7 @@ class Plan:
     returned: dict[int, bytes] = field(default_factory=dict)
     gone: dict[int, bytes] = field(default_factory=dict)
     looks: dict[tuple[int, int], list[int]] = field(default_factory=dict)
+    lingering: set[int] = field(default_factory=set)
     waiting: list[bytes] = field(default_factory=list)
     offline: list[Root] = field(default_factory=list)
     online: list[Root] = field(default_factory=list)
@@ -63,13 +67,15 @@ class Plan:
             self.gone[sound_id] = os.path.join(root.path, relpath)
             self.looks.setdefault((look[0], look[1]), []).append(sound_id)
 
-    def hold_back(self, is_ready: Callable[[bytes, File], bool]) -> None:
-        """Leave candidates that are not ready to a later run, but for those that look like a move: they are whole."""
+    def hold_back(self, is_ready: IsReady) -> None:
+        """Leave what is not ready to a later run, but for candidates that look like a move: they are whole."""
         for path, place in list(self.places.items()):
             file = File(place.relpath, place.size, place.mtime_ns)
             if (place.size, place.mtime_ns) not in self.looks and not is_ready(path, file):
                 self.waiting.append(path)
                 del self.places[path]
+        self.lingering = {sound_id for sound_id, path in self.gone.items() if not is_ready(path, None)}
+        self.waiting += [self.gone[sound_id] for sound_id in self.lingering]
 
     def leaving(self) -> dict[int, bytes]:
         """Return the gone sounds that look like a candidate, by id."""
@@ -162,7 +168,7 @@ def make_plan(
     space: Sequence[int],
     *,
     under: Mapping[bytes, Sequence[bytes] | None] | None = None,
-    is_ready: Callable[[bytes, File], bool] = lambda path, file: True,
+    is_ready: IsReady = lambda path, file: True,
     everything: bool = False,
     retry_failed: bool = False,
     on_file: Callable[[int], None] = lambda n_files: None,
@@ -174,7 +180,8 @@ def make_plan(
     under : mapping, optional
         By the path of a root, the relative paths to look at, or None for all of it; roots not in it are left alone.
     is_ready : callable
-        Takes the absolute path of a candidate and the file; false leaves it for a later run.
+        Takes the absolute path of a candidate and the file, or of a sound that is gone and None; false leaves it for a
+        later run.
     on_file : callable
         Hears now and then how many files were found.
     """

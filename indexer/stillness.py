@@ -13,6 +13,7 @@ from indexer.walk import File
 STILL_S = 1.5
 # For a file that a program holds open after writing to it, and for an empty one, which nobody means to keep.
 OPEN_S = 60.0
+_GONE = (-1, 0)
 
 
 @dataclass(frozen=True)
@@ -53,9 +54,13 @@ class Stillness:
             if stat.S_ISREG(status.st_mode):
                 self._compare(path, status.st_size, status.st_mtime_ns, is_open)
 
-    def is_ready(self, path: bytes, file: File) -> bool:
-        """Whether a file, as a walk found it, stands still for long enough."""
-        return self._compare(path, file.size, file.mtime_ns, None).due <= self._clock()
+    def is_ready(self, path: bytes, file: File | None) -> bool:
+        """Whether a file, as a walk found it, stands still for long enough; without a file, whether it is really gone.
+
+        What is gone here may turn up elsewhere: the one event can come before the other.
+        """
+        size, mtime_ns = (file.size, file.mtime_ns) if file else _GONE
+        return self._compare(path, size, mtime_ns, None).due <= self._clock()
 
     def settle(self, places: Iterable[bytes], waiting: Iterable[bytes], before: float) -> None:
         """Forget the files at or below some places that were looked at, but for those still waiting.
@@ -82,6 +87,11 @@ class Stillness:
         now = self._clock()
         with self._lock:
             return [path for path, look in self._looks.items() if look.due <= now]
+
+    def gone(self) -> list[bytes]:
+        """Return what is gone, and may turn up elsewhere."""
+        with self._lock:
+            return [path for path, look in self._looks.items() if (look.size, look.mtime_ns) == _GONE]
 
     def _compare(self, path: bytes, size: int, mtime_ns: int, is_open: bool | None) -> _Look:
         with self._lock:

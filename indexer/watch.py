@@ -91,8 +91,8 @@ def watch(
                 watcher.pause()
 
 
-def _begin(library: Library, embedder: Embedder, folders: Sequence[Path], options: Options) -> frozenset[bytes] | None:
-    """Return the paths of the roots to watch, or None for all that there are and will be."""
+def _begin(library: Library, embedder: Embedder, folders: Sequence[Path], options: Options) -> frozenset[int] | None:
+    """Return the ids of the roots to watch, or None for all that there are and will be."""
     with library.reading() as reading:
         known = reading.roots()
     if not folders and not known:
@@ -102,7 +102,7 @@ def _begin(library: Library, embedder: Embedder, folders: Sequence[Path], option
     if folders:
         with library.exclusive(wait_s=options.wait_s):
             roots = choose_roots(library, folders, options.exclude, options.video)
-        chosen = frozenset(root.path for root in roots)
+        chosen = frozenset(root.id for root in roots)
     _ = embedder.checkpoint  # the model loads now: the first change should not wait for it
     return chosen
 
@@ -113,7 +113,7 @@ class _Watcher:
     embedder: Embedder
     options: Options
     pace: Pace
-    only: frozenset[bytes] | None
+    only: frozenset[int] | None
     on_entry: Callable[[Entry], None]
     say: Callable[[str], None]
     clock: Callable[[], float]
@@ -158,8 +158,8 @@ class _Watcher:
     def _follow_roots(self) -> None:
         """Other commands add, relocate and forget roots meanwhile, and folders come and go."""
         with self.library.reading() as reading:
-            roots = frozenset(root.path for root in reading.roots())
-        self._roots = roots if self.only is None else roots & self.only
+            roots = reading.roots()
+        self._roots = frozenset(root.path for root in roots if self.only is None or root.id in self.only)
         for root in self._observers.follow(self._roots):
             self._dirty.add(root, is_event=False)
         modes = {printable(os.fsdecode(root)): str(mode) for root, mode in self._observers.modes.items()}
@@ -174,7 +174,9 @@ class _Watcher:
             self._next_rescan = self.clock() + self.pace.rescan_s
             for root in self._roots:
                 self._dirty.add(root, is_event=False)
-        for path in self._stillness.due():
+        # What is gone is looked at together with whatever is new: it may be the same file.
+        is_batch = self._dirty.due_s() == 0
+        for path in {*self._stillness.due(), *(self._stillness.gone() if is_batch else ())}:
             if (place := self._place(path)) is None:  # its root was forgotten
                 self._stillness.settle([path], (), math.inf)
             else:

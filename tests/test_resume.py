@@ -1,8 +1,7 @@
-"""Runs that are killed at any moment: what was finished stays, and the next run makes the same library."""
+"""Runs that are ended half way: what was finished stays and is not done again; test_kills.py has the random ones."""
 
 import multiprocessing
 import os
-import random
 import shutil
 import signal
 import subprocess
@@ -12,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import peek
-import psutil
 import pytest
 import soundfile
 import torch
@@ -116,15 +114,6 @@ def failures_of(path: Path) -> dict[str, str]:
         library.close()
 
 
-def kill(process) -> None:
-    """Kill a run as a power cut would; its workers must end by themselves."""
-    workers = psutil.Process(process.pid).children(recursive=True) if process.is_alive() else []
-    process.kill()
-    process.join(TIMEOUT_S)
-    _, alive = psutil.wait_procs(workers, timeout=20)
-    assert not alive
-
-
 def complete(undisturbed: Undisturbed, path: Path, embedder) -> Report:
     """Run without disturbance, and compare with the library that never saw one."""
     library = Library.open(path, create=True)
@@ -139,30 +128,6 @@ def complete(undisturbed: Undisturbed, path: Path, embedder) -> Report:
     assert peek.rows(path, "SELECT count(*) FROM embedding") == [(len(undisturbed.vectors),)]
     assert peek.rows(path, "PRAGMA integrity_check") == [("ok",)]
     return report
-
-
-def kill_and_complete(undisturbed, path, embedder, seed, *, n_kills) -> None:
-    chance = random.Random(seed)
-    for _ in range(n_kills):
-        process = start(undisturbed.folder, undisturbed.checkpoint, path, commit_files=chance.choice([1, 4, 256]))
-        process.join(chance.uniform(0, undisturbed.seconds))
-        kill(process)
-    complete(undisturbed, path, embedder)
-
-
-@pytest.mark.parametrize("seed", range(2))
-def test_a_killed_run_is_made_good_by_the_next(undisturbed, fused, tmp_path, seed):
-    kill_and_complete(undisturbed, tmp_path / "library.sqlite3", fused, seed, n_kills=1)
-
-
-def test_a_run_killed_again_and_again_is_made_good_by_the_next(undisturbed, fused, tmp_path):
-    kill_and_complete(undisturbed, tmp_path / "library.sqlite3", fused, 99, n_kills=2)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("seed", range(1000, 1050))
-def test_fifty_killed_runs_are_made_good_by_the_next(undisturbed, fused, tmp_path, seed):
-    kill_and_complete(undisturbed, tmp_path / "library.sqlite3", fused, seed, n_kills=1 + seed % 3)
 
 
 def test_what_was_written_before_a_kill_is_not_done_again(undisturbed, fused, tmp_path):

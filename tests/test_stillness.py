@@ -101,3 +101,15 @@ def test_only_what_was_looked_at_is_forgotten(stillness, clock):
     stillness.settle([b"/s/x", b"/s/a.wav"], waiting=[b"/s/x/waits.wav"], before=clock.now)
     clock.now += STILL_S
     assert sorted(stillness.due()) == [b"/s/x/new.wav", b"/s/x/waits.wav", b"/s/y/c.wav"]
+
+
+def test_what_is_gone_is_given_time_to_turn_up_elsewhere(stillness, clock):
+    assert not stillness.is_ready(PATH, None)
+    clock.now += STILL_S
+    assert stillness.is_ready(PATH, None)
+
+
+def test_what_comes_back_begins_the_wait_anew(stillness, clock):
+    stillness.is_ready(PATH, None)
+    clock.now += STILL_S
+    assert not stillness.is_ready(PATH, SMALL)

@@ -12,7 +12,7 @@ import pytest
 import soundfile
 from peek import found
 from signals import noise
-from watching import STILL_S, hurry, watching
+from watching import QUIET_S, STILL_S, hurry, watching
 from world import ALL, ONE_WORKER, SHORT, write
 
 from clapsearch.errors import ClapsearchError, LibraryBusyError, UsageError
@@ -88,6 +88,26 @@ def test_a_renamed_folder_is_one_batch_and_never_leaves_the_results(world, fused
     assert set(it.told()) == set(it.told("moved"))
     assert len(runs) - began == 1
     assert it.embedder.n_embedded == 0
+
+
+def test_a_move_whose_two_ends_are_seen_apart_never_leaves_the_results(world, fused, monkeypatch):
+    real, late = watch_module._Watcher._on_event, []
+
+    def on_event(self, event):
+        if b"moved" in event.path:
+            late.append((self, event))
+        else:
+            real(self, event)
+
+    monkeypatch.setattr(watch_module._Watcher, "_on_event", on_event)
+    with watching(world.library, fused) as it:
+        world.a.rename(world.folder / "moved.wav")
+        time.sleep(2 * QUIET_S)
+        for watcher, event in late:
+            real(watcher, event)
+        while "moved.wav" not in it.told():
+            assert len(found(world.library, fused)) == 5
+    assert it.told("moved") == it.told()
 
 
 def test_an_atomic_replace_is_one_change(world, fused, monkeypatch):
