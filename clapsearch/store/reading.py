@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, case, exists, func, or_, select, true
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, bindparam, case, exists, func, or_, select, true
 
 from clapsearch.embedder import Checkpoint
 from clapsearch.schema import checkpoint, content, dead, embedding, failure, library, root, snapshot, sound
@@ -18,6 +18,12 @@ from clapsearch.schema import checkpoint, content, dead, embedding, failure, lib
 logger = logging.getLogger(__name__)
 
 _MAX_VARIABLES = 10_000  # SQLite allows 32 766 in one statement
+_EMBEDDED = (
+    select(embedding.c.id)
+    .join(content, content.c.id == embedding.c.content_id)
+    .where(content.c.hash == bindparam("hash"), embedding.c.checkpoint_id.in_(bindparam("space", expanding=True)))
+    .limit(1)
+)
 _IDENTITY = [checkpoint.c[name] for name in Checkpoint.__dataclass_fields__]
 
 
@@ -203,7 +209,7 @@ class Reading:
 
     def is_embedded(self, content_hash: bytes, space: Sequence[int]) -> bool:
         """Whether these bytes have vectors in the given space."""
-        return self._one(self._embedding_of(content_hash, space)) is not None
+        return self._connection.execute(_EMBEDDED, {"hash": content_hash, "space": list(space)}).first() is not None
 
     def vectors_of(self, content_hash: bytes, space: Sequence[int]) -> npt.NDArray[np.float16] | None:
         """Return the vectors of these bytes, shape (n, dim), or None."""

@@ -9,13 +9,22 @@ from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import Insert, and_, delete, exists, func, insert, select, update
+from sqlalchemy import Insert, and_, bindparam, delete, exists, func, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from clapsearch.audio import AudioInfo
 from clapsearch.embedder import Checkpoint
 from clapsearch.schema import checkpoint, content, dead, embedding, failure, library, root, snapshot, sound
 from clapsearch.store.reading import Reading, Root, Snapshot, at_or_below, chunks
+
+# What is asked for every file is made once: SQLAlchemy takes longer to build a statement than SQLite to run it.
+_CONTENT_ID = select(content.c.id).where(content.c.hash == bindparam("hash"))
+_SOUND_ID = select(sound.c.id).where(sound.c.root_id == bindparam("root"), sound.c.relpath == bindparam("at"))
+_IS_MISSING = sound.c.missing_since.is_not(None)
+_MISSING_ID = select(sound.c.id).where(sound.c.content_id == bindparam("content"), _IS_MISSING).limit(1)
+_PATH = select(root.c.path, sound.c.relpath).join(sound).where(sound.c.id == bindparam("known"))
+_ADD, _PLACE = insert(sound), update(sound).where(sound.c.id == bindparam("known"))
+_CLEAR = delete(failure).where(failure.c.sound_id == bindparam("known"))
 
 
 @dataclass(frozen=True)
@@ -78,6 +87,9 @@ class Writing(Reading):
 
     def add_content(self, content_hash: bytes, info: AudioInfo | None = None) -> int:
         """Return the id of a content, new or known; `info` fills in its numbers."""
+        known = self._connection.execute(_CONTENT_ID, {"hash": content_hash}).scalar()
+        if known and not info:
+            return int(known)
         numbers = {name: getattr(info, name) for name in ("duration_s", "sr", "channels", "format")} if info else {}
         add = upsert(content).values(hash=content_hash, **numbers)
         # The no-op update makes RETURNING give the id of a known row too.
@@ -109,10 +121,10 @@ class Writing(Reading):
         moved = None if here else leaving or self._missing_sound(content_id)
         origin = self._path_of(moved) if moved else None
         if (known := here or moved) is None:
-            self._connection.execute(insert(sound).values(values))
+            self._connection.execute(_ADD, values)
         else:
-            self._connection.execute(update(sound).where(sound.c.id == known).values(values))
-            self._connection.execute(delete(failure).where(failure.c.sound_id == known))
+            self._connection.execute(_PLACE, {**values, "known": known})
+            self._connection.execute(_CLEAR, {"known": known})
         return origin
 
     def fail_sound(self, place: Place, content_hash: bytes | None, reason: str, *, transient: bool) -> None:
@@ -178,16 +190,13 @@ class Writing(Reading):
         self._connection.execute(delete(dead))
 
     def _sound_id(self, place: Place) -> int | None:
-        at = (sound.c.root_id == place.root_id, sound.c.relpath == place.relpath)
-        return self._connection.execute(select(sound.c.id).where(*at)).scalar()
+        return self._connection.execute(_SOUND_ID, {"root": place.root_id, "at": place.relpath}).scalar()
 
     def _missing_sound(self, content_id: int) -> int | None:
-        gone = (sound.c.content_id == content_id, sound.c.missing_since.is_not(None))
-        return self._connection.execute(select(sound.c.id).where(*gone).limit(1)).scalar()
+        return self._connection.execute(_MISSING_ID, {"content": content_id}).scalar()
 
     def _path_of(self, sound_id: int) -> bytes:
-        query = select(root.c.path, sound.c.relpath).join(root, root.c.id == sound.c.root_id)
-        base, relpath = self._connection.execute(query.where(sound.c.id == sound_id)).one()
+        base, relpath = self._connection.execute(_PATH, {"known": sound_id}).one()
         return bytes(os.path.join(base, relpath))
 
     def _insert(self, statement: Insert) -> int:
