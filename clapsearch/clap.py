@@ -1,8 +1,8 @@
 """ClapEmbedder: the real CLAP model through torch and transformers."""
 
 import logging
-from collections.abc import Sequence
-from itertools import groupby
+from collections.abc import Iterator, Sequence
+from itertools import chain, groupby, islice
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from clapsearch import mel
 from clapsearch.audio import RESAMPLER
 from clapsearch.embedder import Checkpoint
 from clapsearch.errors import CheckpointError, ClapsearchError
-from clapsearch.mel import FrontEnd
+from clapsearch.mel import FrontEnd, LogMel
 from clapsearch.weights import CheckpointFolder, weights_hash
 
 logger = logging.getLogger(__name__)
@@ -89,8 +89,8 @@ class ClapEmbedder:
             )
         return vectors
 
-    def embed_audio(self, log_mels: Sequence[npt.NDArray[np.float32]]) -> list[npt.NDArray[np.float32]]:
-        """Embed sounds from their log-mels, each shape (n_frames, n_mels), dB.
+    def embed_audio(self, log_mels: Sequence[LogMel]) -> list[npt.NDArray[np.float32]]:
+        """Embed sounds from their log-mels, each (n_frames, n_mels), dB; one batch of windows is in memory at a time.
 
         Returns
         -------
@@ -98,29 +98,30 @@ class ClapEmbedder:
             One row for a sound of one window; else the whole first, then every moment. The whole of a long sound is
             its fused vector, or, for checkpoints without fusion, the normalised mean of its moments.
         """
-        windows = [mel.moments(log_mel, self.front_end) for log_mel in log_mels]
-        vectors = self._embed([window[None] for sound in windows for window in sound], is_longer=False)
-        moments = np.split(vectors, np.cumsum([len(sound) for sound in windows]))[:-1]
-        long = [i for i, sound in enumerate(windows) if len(sound) > 1]
+        n_moments = [len(mel.moment_starts(len(log_mel), self.front_end)) for log_mel in log_mels]
+        windows = chain.from_iterable(mel.moments(log_mel, self.front_end) for log_mel in log_mels)
+        vectors = self._embed((window[None] for window in windows), is_longer=False)
+        moments = np.split(vectors, np.cumsum(n_moments))[:-1]
+        long = [i for i, n in enumerate(n_moments) if n > 1]
         if self._fused:
-            wholes = self._embed([mel.fuse(log_mels[i], self.front_end) for i in long], is_longer=True)
+            wholes = self._embed((mel.fuse(log_mels[i], self.front_end) for i in long), is_longer=True)
         else:
             wholes = np.array([_unit(moments[i].mean(axis=0)) for i in long], np.float32)
         for i, whole in zip(long, wholes, strict=True):
             moments[i] = np.concatenate([whole[None], moments[i]])
         return moments
 
-    def _embed(self, clips: Sequence[npt.NDArray[np.float32]], *, is_longer: bool) -> npt.NDArray[np.float32]:
+    def _embed(self, clips: Iterator[npt.NDArray[np.float32]], *, is_longer: bool) -> npt.NDArray[np.float32]:
         """Embed clips, each shape (channels, frames, mels), in batches that halve when memory runs out."""
         rows: list[npt.NDArray[np.float32]] = [np.zeros((0, self._model.config.projection_dim), np.float32)]
-        done = 0
-        while done < len(clips):
-            batch = clips[done : done + self.batch_size]
+        waiting: list[npt.NDArray[np.float32]] = []
+        while waiting := [*waiting, *islice(clips, max(0, self.batch_size - len(waiting)))]:
+            n = min(len(waiting), self.batch_size)
             try:
-                rows.append(self._forward_audio(np.stack(batch), is_longer))
-                done += len(batch)
+                rows.append(self._forward_audio(np.stack(waiting[:n]), is_longer))
+                del waiting[:n]
             except torch.OutOfMemoryError as error:
-                self._halve(len(batch), error)
+                self._halve(n, error)
         return np.concatenate(rows)
 
     def _halve(self, n_failed: int, error: Exception) -> None:

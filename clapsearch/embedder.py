@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clapsearch.errors import CheckpointError
-from clapsearch.mel import FrontEnd
+from clapsearch.mel import FrontEnd, LogMel
 
 # Measured: pairwise text cosines of a dead tower are .9993, of random weights .94.
 DEAD_TEXT_COSINE = 0.998
@@ -76,8 +76,8 @@ class Embedder(Protocol):
     def embed_text(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """Embed texts; shape (n_texts, dim), unit rows."""
 
-    def embed_audio(self, log_mels: Sequence[npt.NDArray[np.float32]]) -> list[npt.NDArray[np.float32]]:
-        """Embed sounds from their log-mels, each shape (n_frames, n_mels), dB.
+    def embed_audio(self, log_mels: Sequence[LogMel]) -> list[npt.NDArray[np.float32]]:
+        """Embed sounds from their log-mels, each (n_frames, n_mels), dB.
 
         Returns one array a sound, shape (n, dim), unit rows: the whole first, then, for sounds longer than one
         window, every moment.
@@ -121,7 +121,7 @@ class DeferredEmbedder:
         """As `Embedder`."""
         return self._embedder.embed_text(texts)
 
-    def embed_audio(self, log_mels: Sequence[npt.NDArray[np.float32]]) -> list[npt.NDArray[np.float32]]:
+    def embed_audio(self, log_mels: Sequence[LogMel]) -> list[npt.NDArray[np.float32]]:
         """As `Embedder`."""
         return self._embedder.embed_audio(log_mels)
 

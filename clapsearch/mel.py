@@ -8,7 +8,7 @@ import functools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,16 @@ FLOOR_DB = -100.0
 _BLOCK_FRAMES = 256  # 2 MB of float64 frames: stays in the cache
 _TRUNCATIONS = ("fusion", "rand_trunc")
 _PADDINGS = ("repeatpad", "repeat", "pad")
+
+
+class LogMel(Protocol):
+    """A log-mel whose rows need not be in memory; an array is one too."""
+
+    def __len__(self) -> int:
+        """Return the number of frames."""
+
+    def __getitem__(self, frames: slice, /) -> npt.NDArray[np.float32]:
+        """Return the rows of a stretch of frames, shape (n, n_mels), dB."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +129,7 @@ def _unusable(reason: str) -> CheckpointError:
 
 
 def log_mel(blocks: Iterable[npt.NDArray[np.float32]], front_end: FrontEnd) -> npt.NDArray[np.float32]:
-    """Compute the log-mel spectrogram of a streamed waveform.
+    """Compute the log-mel spectrogram of a streamed waveform as one array.
 
     Parameters
     ----------
@@ -133,11 +143,16 @@ def log_mel(blocks: Iterable[npt.NDArray[np.float32]], front_end: FrontEnd) -> n
         Exactly ``front_end.n_frames`` frames for sounds that fit one window (shorter ones are repeated and padded),
         more for longer ones. Silence is -100 dB.
     """
+    return np.concatenate(list(log_mel_blocks(blocks, front_end)))
+
+
+def log_mel_blocks(blocks: Iterable[npt.NDArray[np.float32]], front_end: FrontEnd) -> Iterator[npt.NDArray[np.float32]]:
+    """Yield the rows of `log_mel` a few hundred frames at a time; memory does not grow with the sound."""
     stream = (quantise(block) for block in blocks)
     head, rest = _split(stream, front_end.n_samples + 1)
     if len(head) <= front_end.n_samples:
-        return np.concatenate(list(_log_mel_blocks([_pad(head, front_end)], front_end)))
-    return np.concatenate(list(_log_mel_blocks(chain([head], rest), front_end)))
+        return _spectra([_pad(head, front_end)], front_end)
+    return _spectra(chain([head], rest), front_end)
 
 
 def quantise(waveform: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -158,12 +173,12 @@ def moment_starts(n_frames: int, front_end: FrontEnd) -> list[int]:
     return starts if starts[-1] == last else [*starts, last]
 
 
-def moments(log_mel: npt.NDArray[np.float32], front_end: FrontEnd) -> list[npt.NDArray[np.float32]]:
-    """Slice the windows, each shape (window frames, n_mels): views, nothing is copied."""
-    return [log_mel[start : start + front_end.n_frames] for start in moment_starts(len(log_mel), front_end)]
+def moments(log_mel: LogMel, front_end: FrontEnd) -> Iterator[npt.NDArray[np.float32]]:
+    """Slice the windows one after the other, each shape (window frames, n_mels): of an array, views."""
+    return (log_mel[start : start + front_end.n_frames] for start in moment_starts(len(log_mel), front_end))
 
 
-def fuse(log_mel: npt.NDArray[np.float32], front_end: FrontEnd) -> npt.NDArray[np.float32]:
+def fuse(log_mel: LogMel, front_end: FrontEnd) -> npt.NDArray[np.float32]:
     """Build the fused input of a sound longer than one window.
 
     Returns
@@ -179,14 +194,19 @@ def fuse(log_mel: npt.NDArray[np.float32], front_end: FrontEnd) -> npt.NDArray[n
     return np.stack([_shrink(log_mel, n_frames), *crops])
 
 
-def _shrink(log_mel: npt.NDArray[np.float32], n_frames: int) -> npt.NDArray[np.float32]:
+def _shrink(log_mel: LogMel, n_frames: int) -> npt.NDArray[np.float32]:
     """Resize along time as torch's bilinear interpolate does with align_corners=False and no antialias."""
     scale = float(np.float32(len(log_mel) / n_frames))  # torch's positions are float32, rounded once
     at = np.maximum((np.arange(n_frames) + 0.5) * scale - 0.5, 0).astype(np.float32)
     low = at.astype(np.int64)
     high = np.minimum(low + 1, len(log_mel) - 1)
     weight = (at - low.astype(np.float32))[:, None]
-    return np.asarray(log_mel[low] * (1 - weight) + log_mel[high] * weight, np.float32)
+    return np.asarray(_rows(log_mel, low) * (1 - weight) + _rows(log_mel, high) * weight, np.float32)
+
+
+def _rows(log_mel: LogMel, frames: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+    """Return single rows, shape (len(frames), n_mels)."""
+    return np.concatenate([log_mel[frame : frame + 1] for frame in frames.tolist()])
 
 
 def _split(
@@ -213,10 +233,8 @@ def _pad(waveform: npt.NDArray[np.float32], front_end: FrontEnd) -> npt.NDArray[
     return np.pad(waveform, (0, n - len(waveform)))
 
 
-def _log_mel_blocks(
-    blocks: Iterable[npt.NDArray[np.float32]], front_end: FrontEnd
-) -> Iterator[npt.NDArray[np.float32]]:
-    """Yield log-mel rows a few hundred frames at a time; memory does not grow with the sound."""
+def _spectra(blocks: Iterable[npt.NDArray[np.float32]], front_end: FrontEnd) -> Iterator[npt.NDArray[np.float32]]:
+    """Yield the log-mel of quantised blocks, the first of which fills a window."""
     n_fft, hop = front_end.n_fft, front_end.hop_length
     n_block = (_BLOCK_FRAMES - 1) * hop + n_fft
     pending = np.zeros(0)

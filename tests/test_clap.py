@@ -5,6 +5,7 @@ import functools
 import json
 import logging
 import shutil
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -116,7 +117,7 @@ def test_the_flag_that_is_kept_off_for_short_sounds_matters(fused: ClapEmbedder,
 def test_a_long_sound_is_its_fused_whole_and_its_moments(fused: ClapEmbedder, fused_folder: Path) -> None:
     mel, model = mel_of(fused, 22), stock(fused_folder)
     (found,) = fused.embed_audio([mel])
-    windows = moments(mel, fused.front_end)
+    windows = list(moments(mel, fused.front_end))
     assert found.shape == (1 + len(windows), 32) == (5, 32)
     assert_unit_rows(found)
     assert np.abs(found[0] - stock_audio(model, fuse(mel, fused.front_end), is_longer=True)).max() < 1e-5
@@ -281,6 +282,37 @@ def test_batches_halve_until_they_fit(
     assert "batch size is now 2" in caplog.text
     for one, two in zip(wanted, found, strict=True):
         assert np.abs(one - two).max() < 1e-6
+
+
+class Counted:
+    """A log-mel that counts how many of the rows it gave out are alive at once."""
+
+    def __init__(self, rows: np.ndarray) -> None:
+        self.rows, self.alive, self.peak = rows, 0, 0
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, frames: slice) -> np.ndarray:
+        found = self.rows[frames].copy()
+        weakref.finalize(found, self._count, -len(found))
+        self._count(len(found))
+        return found
+
+    def _count(self, n: int) -> None:
+        self.alive += n
+        self.peak = max(self.peak, self.alive)
+
+
+@pytest.mark.parametrize("kind", ["fused", "unfused"])
+def test_of_a_long_sound_one_batch_of_windows_is_in_memory(kind: str, request: pytest.FixtureRequest) -> None:
+    embedder = load(request.getfixturevalue(f"{kind}_folder"), batch_size=4)
+    mel = mel_of(embedder, 95)
+    counted = Counted(mel)
+    (found,) = embedder.embed_audio([counted])
+    assert found.shape == (1 + 18, 32)
+    assert np.array_equal(found, embedder.embed_audio([mel])[0])
+    assert 4 * 1001 <= counted.peak <= 5 * 1001
 
 
 def test_one_clip_that_does_not_fit_is_an_error_with_a_way_out(

@@ -170,7 +170,7 @@ def test_tiny_and_empty_blocks_change_no_bit() -> None:
 
 def test_a_moment_equals_its_own_sound_but_for_the_edges() -> None:
     waveform = noise(25)
-    windows = moments(ours(waveform, **HTK), front_end(**HTK))
+    windows = list(moments(ours(waveform, **HTK), front_end(**HTK)))
     alone = ours(waveform[240_000:720_000], **HTK)
     assert np.allclose(windows[1][2:-2], alone[2:-2], atol=1e-4)
 
@@ -196,7 +196,7 @@ def test_moments_start_every_5_s_and_the_last_ends_with_the_sound(n_frames: int,
 
 def test_moments_are_views_of_whole_windows_that_cover_the_sound() -> None:
     whole = np.arange(2201 * 64, dtype=np.float32).reshape(2201, 64)
-    windows = moments(whole, front_end(**HTK))
+    windows = list(moments(whole, front_end(**HTK)))
     assert all(window.shape == (1001, 64) and window.base is not None for window in windows)
     assert np.array_equal(np.unique(np.concatenate(windows)[:, 0]), whole[:, 0])
 
