@@ -11,13 +11,11 @@ from multiprocessing import resource_tracker
 from multiprocessing.connection import wait
 from typing import Any, Self
 
-import numpy as np
-import numpy.typing as npt
-
 from clapsearch.audio import AudioInfo
 from clapsearch.errors import AudioError, ClapsearchError, UnreadableError
-from clapsearch.mel import FrontEnd
-from indexer.worker import READY, Alive, Hashed, work
+from clapsearch.mel import FrontEnd, LogMel
+from indexer.spill import receive
+from indexer.worker import Done, Hashed, work
 
 STALL_S = 60.0
 START_S = 60.0
@@ -27,12 +25,12 @@ _ENDED = {-number for number in (signal.SIGINT, signal.SIGTERM, getattr(signal, 
 
 @dataclass(frozen=True)
 class Decoded:
-    """A sound ready to embed: `log_mel` has shape (n_frames, n_mels), float32, dB."""
+    """A sound ready to embed: `log_mel` is (n_frames, n_mels), float32, dB, in memory or, if long, on disk."""
 
     path: bytes
     content_hash: bytes
     info: AudioInfo
-    log_mel: npt.NDArray[np.float32]
+    log_mel: LogMel
     seconds: float
 
 
@@ -59,12 +57,13 @@ class Unwanted:
 Outcome = Decoded | Skipped | Unwanted
 
 
-def decode_one(path: bytes, front_end: FrontEnd) -> npt.NDArray[np.float32]:
+def decode_one(path: bytes, front_end: FrontEnd) -> LogMel:
     """Decode one file in a worker of its own, so that a hostile file cannot take the program with it.
 
     Returns
     -------
-    np.ndarray, shape (n_frames, n_mels), float32, dB
+    LogMel
+        (n_frames, n_mels), float32, dB; as in `Decoded`.
 
     Raises
     ------
@@ -172,15 +171,15 @@ class _Worker:
         """Handle one message; returns an outcome when the file is done."""
         try:
             message = self.connection.recv()
+            self._heard = time.monotonic()
+            if isinstance(message, Done):
+                return self._finish(message)
         except (EOFError, OSError):
             return self._died()
-        self._heard = time.monotonic()
         if isinstance(message, Hashed):
             return self._answer(message, wants)
-        if message == READY or isinstance(message, Alive):
-            self._is_ready = True
-            return None
-        return self._finish(message)
+        self._is_ready = True
+        return None
 
     def stalled(self, stall_s: float) -> Outcome | None:
         """Kill the worker if it was silent for too long."""
@@ -217,14 +216,15 @@ class _Worker:
         self.path = None
         return Unwanted(path, hashed.content_hash, hashed.seconds)
 
-    def _finish(self, message: Any) -> Outcome:
-        path, self.path = self.path or b"", None
-        answer, seconds = message
+    def _finish(self, done: Done) -> Outcome:
+        path, content_hash, answer, seconds = self.path or b"", self._content_hash, done.answer, done.seconds
         if isinstance(answer, AudioError):
             is_transient = isinstance(answer, UnreadableError)
-            return Skipped(path, self._content_hash, str(answer), is_transient, seconds)
-        info, spectrum = answer
-        return Decoded(path, self._content_hash or b"", info, spectrum, seconds)
+            self.path = None
+            return Skipped(path, content_hash, str(answer), is_transient, seconds)
+        log_mel = receive(self.connection)
+        self.path = None
+        return Decoded(path, content_hash or b"", answer, log_mel, seconds)
 
     def _died(self) -> Outcome:
         self.is_alive = False

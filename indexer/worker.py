@@ -9,16 +9,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
-import numpy as np
-import numpy.typing as npt
-
 from clapsearch.allocator import keep_freed_memory
 from clapsearch.audio import AudioInfo, decode
 from clapsearch.errors import AudioError, UnreadableError
-from clapsearch.mel import FLOOR_DB, FrontEnd, log_mel
+from clapsearch.mel import FLOOR_DB, FrontEnd, LogMel, log_mel_blocks
+from indexer.spill import Spool, send
 
 HASH_BYTES = 16
-READY = "ready"
 _READ_BYTES = 1 << 20
 
 
@@ -31,7 +28,15 @@ class Hashed:
 
 
 class Alive:
-    """A sign of life."""
+    """A sign of life; the first says that the worker has started."""
+
+
+@dataclass(frozen=True)
+class Done:
+    """The end of a file: what it is, its log-mel comes next, or why there is none."""
+
+    answer: AudioInfo | AudioError
+    seconds: float
 
 
 def hash_content(path: bytes, on_block: Callable[[], None] = lambda: None) -> bytes:
@@ -54,19 +59,24 @@ def hash_content(path: bytes, on_block: Callable[[], None] = lambda: None) -> by
 
 def read_log_mel(
     path: bytes, front_end: FrontEnd, on_block: Callable[[], None] = lambda: None
-) -> tuple[AudioInfo, npt.NDArray[np.float32]]:
-    """Decode a file to its log-mel, shape (n_frames, n_mels), dB.
+) -> tuple[AudioInfo, LogMel]:
+    """Decode a file to its log-mel, (n_frames, n_mels), dB: an array, or, of minutes and hours, `spill.Spilled`.
 
     Raises
     ------
     AudioError
-        As `audio.decode`; also for digital silence, which has nothing to find.
+        As `audio.decode` and `Spool.refill`; also for digital silence, which has nothing to find.
     """
-    name = os.fsdecode(path)
-    info, spectrum = decode(name, lambda blocks: log_mel(blocks, front_end), sr=front_end.sr, on_block=on_block)
-    if float(spectrum.max()) <= FLOOR_DB:
+    spool = Spool()
+    info, _ = decode(
+        os.fsdecode(path),
+        lambda blocks: spool.refill(log_mel_blocks(blocks, front_end)),
+        sr=front_end.sr,
+        on_block=on_block,
+    )
+    if spool.peak_db <= FLOOR_DB:
         raise AudioError("digital silence: no sample above the 16-bit floor")
-    return info, spectrum
+    return info, spool.log_mel()
 
 
 def work(connection: Connection, front_end: FrontEnd) -> None:
@@ -75,8 +85,8 @@ def work(connection: Connection, front_end: FrontEnd) -> None:
     Parameters
     ----------
     connection : Connection
-        Receives paths (bytes) and, after each `Hashed`, whether to decode; sends `READY`, `Alive`, `Hashed`, and
-        (answer, seconds), where the answer is (AudioInfo, log-mel) or the AudioError that explains its absence.
+        Receives paths (bytes) and, after each `Hashed`, whether to decode; sends `Alive`, `Hashed`, and `Done`,
+        which the log-mel follows, by `spill.send`, if there is one.
     front_end : FrontEnd
     """
     from threadpoolctl import threadpool_limits
@@ -86,16 +96,27 @@ def work(connection: Connection, front_end: FrontEnd) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     keep_freed_memory()
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError), threadpool_limits(1):
-        connection.send(READY)
+        connection.send(Alive())
         while (path := connection.recv()) is not None:
-            started = time.monotonic()
-            if (answer := _decode_one(path, front_end, connection, started)) is not None:
-                connection.send((answer, time.monotonic() - started))
+            _serve(path, front_end, connection)
+
+
+def _serve(path: bytes, front_end: FrontEnd, connection: Connection) -> None:
+    """Answer for one path; what its log-mel takes, memory or disk, is free again when this returns."""
+    started = time.monotonic()
+    answer = _decode_one(path, front_end, connection, started)
+    seconds = time.monotonic() - started
+    if isinstance(answer, AudioError):
+        connection.send(Done(answer, seconds))
+    elif answer is not None:
+        info, log_mel = answer
+        connection.send(Done(info, seconds))
+        send(connection, log_mel)
 
 
 def _decode_one(
     path: bytes, front_end: FrontEnd, connection: Connection, started: float
-) -> tuple[AudioInfo, npt.NDArray[np.float32]] | AudioError | None:
+) -> tuple[AudioInfo, LogMel] | AudioError | None:
     """Return a log-mel, or why there is none, or None if the parent does not want it."""
 
     def alive() -> None:
