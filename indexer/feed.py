@@ -5,9 +5,17 @@ import threading
 from collections.abc import Callable, Iterator
 from types import TracebackType
 
-from indexer.decode import DecodePool, Outcome
+from indexer.decode import Decoded, DecodePool, Outcome
+from indexer.spill import KEPT_FRAMES
 
 _WAIT_S = 0.2
+
+
+class _Queue(queue.Queue[Outcome | BaseException | None]):
+    """Counts a sound once for every `KEPT_FRAMES` begun, so that hours do not pile up, in memory or on disk."""
+
+    def _qsize(self) -> int:
+        return sum(1 + len(item.log_mel) // KEPT_FRAMES if isinstance(item, Decoded) else 1 for item in self.queue)
 
 
 class Feed:
@@ -22,6 +30,8 @@ class Feed:
         As for `DecodePool.run`; called in the thread.
     should_stop : callable
         Ends the feed early; asked at least once a second.
+    look_ahead : int
+        Outcomes that may wait to be taken; fewer where there are long sounds among them.
     """
 
     def __init__(
@@ -33,7 +43,7 @@ class Feed:
         *,
         look_ahead: int,
     ) -> None:
-        self._queue: queue.Queue[Outcome | BaseException | None] = queue.Queue(maxsize=look_ahead)
+        self._queue = _Queue(maxsize=look_ahead)
         self._closed = threading.Event()
         self._should_stop = should_stop
         self._thread = threading.Thread(target=self._run, args=(pool, paths, wants), daemon=True)
