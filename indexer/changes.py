@@ -64,34 +64,36 @@ def compare(
     is_excluded : callable
         What the walk left out on purpose: that these are not there does not make a root suddenly empty.
     """
-    changes, seen = Changes(), set[bytes]()
+    changes, unseen, n_found = Changes(), dict(known), 0
     for item in found:
         if isinstance(item, Unreadable):
             changes.unreadable.append(item)
             continue
-        seen.add(item.relpath)
-        before = known.get(item.relpath)
-        if everything or before is None or _needs_look(item, before, retry_failed):
+        n_found += 1
+        before = unseen.pop(item[0], None)
+        if before is None or everything:
             changes.candidates.append(item)
-        elif before.missing:
-            changes.returned[before.sound_id] = item
-        elif before.failed:
+            continue
+        relpath, sound_id, size, mtime_ns, settled, failed, missing = before
+        if item != (relpath, size, mtime_ns) or not settled or (retry_failed and failed):
+            changes.candidates.append(item)
+        elif missing:
+            changes.returned[sound_id] = item
+        elif failed:
             changes.still_failed += 1
         else:
             changes.unchanged += 1
-    lost = [relpath for relpath, before in known.items() if not before.missing and relpath not in seen]
-    expected = (relpath for relpath in lost if not is_left_out(relpath, is_excluded))
+    lost = {
+        sound_id: File(relpath, size, mtime_ns)
+        for relpath, sound_id, size, mtime_ns, _, _, missing in unseen.values()
+        if not missing
+    }
+    expected = (file for file in lost.values() if not is_left_out(file.relpath, is_excluded))
     blind = tuple(item.relpath for item in changes.unreadable)
-    if b"" in blind or (is_whole and not seen and any(True for _ in expected)):
+    if b"" in blind or (is_whole and not n_found and any(True for _ in expected)):
         return Changes(unreadable=changes.unreadable, is_offline=True)
-    gone = ((relpath, known[relpath]) for relpath in lost if not _is_under(relpath, blind))
-    changes.gone = {before.sound_id: File(relpath, before.size, before.mtime_ns) for relpath, before in gone}
+    changes.gone = {sound_id: file for sound_id, file in lost.items() if not _is_under(file.relpath, blind)}
     return changes
-
-
-def _needs_look(file: File, before: Known, retry_failed: bool) -> bool:
-    is_different = (file.size, file.mtime_ns) != (before.size, before.mtime_ns)
-    return is_different or not before.settled or (retry_failed and before.failed)
 
 
 def _is_under(relpath: bytes, folders: tuple[bytes, ...]) -> bool:

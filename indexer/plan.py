@@ -238,7 +238,7 @@ def _counted(
 ) -> Iterator[File | Unreadable]:
     for item in found:
         n_files = next(numbers)
-        if n_files % TELL_EVERY == 0:
+        if not n_files % TELL_EVERY:
             on_file(n_files)
         yield item
 

@@ -107,7 +107,7 @@ class _Walker:
             raise LinkedFolderError
         elif not relpath or (os.path.isdir(path) and not os.path.islink(path)):
             yield from self._tree(relpath)
-        elif looked := self._look(_Entry(os.path.basename(path), path), relpath):
+        elif looked := self._look(_Entry(path), relpath, is_sound=is_audio(relpath, video=self.video)):
             yield looked
 
     def _tree(self, top: bytes) -> Iterator[File | Unreadable]:
@@ -129,8 +129,10 @@ class _Walker:
                 if entry.is_dir(follow_symlinks=False):
                     if entry.path not in self.inner_roots:
                         below.append(inner)
-                elif (is_audio(name, video=self.video) or entry.is_symlink()) and (looked := self._look(entry, inner)):
-                    yield looked
+                elif (is_sound := is_audio(name, video=self.video)) or entry.is_symlink():
+                    looked = self._look(entry, inner, is_sound=is_sound)
+                    if looked is not None:
+                        yield looked
             folders += reversed(below)
 
     def _list(self, relpath: bytes) -> list[os.DirEntry[bytes]]:
@@ -144,7 +146,9 @@ class _Walker:
         with os.scandir(path) as listing:
             return sorted(listing, key=attrgetter("name"))
 
-    def _look(self, entry: "os.DirEntry[bytes] | _Entry", relpath: bytes) -> File | Unreadable | None:
+    def _look(
+        self, entry: "os.DirEntry[bytes] | _Entry", relpath: bytes, *, is_sound: bool
+    ) -> File | Unreadable | None:
         """Look at a file, or at what a link leads to; broken links, pipes and devices are not sounds."""
         try:
             status = entry.stat()
@@ -152,7 +156,7 @@ class _Walker:
             is_broken = error.errno in {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}
             return None if is_broken else Unreadable(relpath, error.strerror or str(error))
         kind = stat.S_IFMT(status.st_mode)
-        if kind == stat.S_IFREG and is_audio(relpath, video=self.video):
+        if kind == stat.S_IFREG and is_sound:
             return File(relpath, status.st_size, status.st_mtime_ns)
         if kind == stat.S_IFDIR:
             self.links.append(relpath)
@@ -162,7 +166,6 @@ class _Walker:
 class _Entry(NamedTuple):
     """A path that no listing brought up."""
 
-    name: bytes
     path: bytes
 
     def stat(self) -> os.stat_result:

@@ -2,35 +2,38 @@
 
 import pytest
 
-from clapsearch.store import Known
-from indexer.changes import compare
+from indexer import changes
 from indexer.walk import File, Unreadable
 
 FILE = File(b"a.wav", size=10, mtime_ns=100)
 
 
+def compare(found, before, **how):
+    return changes.compare(found, {relpath: (relpath, *rest) for relpath, rest in before.items()}, **how)
+
+
 def known(sound_id=1, *, size=10, mtime_ns=100, settled=True, failed=False, missing=False):
-    return Known(sound_id, size, mtime_ns, settled, failed, missing)
+    return sound_id, size, mtime_ns, settled, failed, missing
 
 
 def test_a_new_file_is_a_candidate():
-    changes = compare([FILE], {})
-    assert changes.candidates == [FILE]
-    assert (changes.unchanged, changes.returned, changes.gone, changes.is_offline) == (0, {}, {}, False)
+    result = compare([FILE], {})
+    assert result.candidates == [FILE]
+    assert (result.unchanged, result.returned, result.gone, result.is_offline) == (0, {}, {}, False)
 
 
 def test_a_file_as_it_was_needs_nothing():
-    changes = compare([FILE], {b"a.wav": known()})
-    assert changes.unchanged == 1
-    assert (changes.candidates, changes.returned, changes.gone) == ([], {}, {})
+    result = compare([FILE], {b"a.wav": known()})
+    assert result.unchanged == 1
+    assert (result.candidates, result.returned, result.gone) == ([], {}, {})
 
 
 @pytest.mark.parametrize("before", [known(size=9), known(mtime_ns=101), known(size=9, mtime_ns=99, missing=True)])
 def test_another_size_or_mtime_makes_a_candidate(before):
-    changes = compare([FILE], {b"a.wav": before})
-    assert changes.candidates == [FILE]
-    assert changes.unchanged == 0
-    assert changes.returned == {}
+    result = compare([FILE], {b"a.wav": before})
+    assert result.candidates == [FILE]
+    assert result.unchanged == 0
+    assert result.returned == {}
 
 
 def test_an_older_mtime_counts_too():
@@ -38,15 +41,15 @@ def test_an_older_mtime_counts_too():
 
 
 def test_a_missing_file_that_is_back_as_it_was_returns():
-    changes = compare([FILE], {b"a.wav": known(7, missing=True)})
-    assert changes.returned == {7: FILE}
-    assert changes.candidates == []
-    assert changes.unchanged == 0
+    result = compare([FILE], {b"a.wav": known(7, missing=True)})
+    assert result.returned == {7: FILE}
+    assert result.candidates == []
+    assert result.unchanged == 0
 
 
 def test_a_file_that_is_not_found_is_gone():
-    changes = compare([FILE], {b"a.wav": known(1), b"b.wav": known(2)})
-    assert list(changes.gone) == [2]
+    result = compare([FILE], {b"a.wav": known(1), b"b.wav": known(2)})
+    assert list(result.gone) == [2]
 
 
 def test_what_is_missing_already_is_not_gone_again():
@@ -58,38 +61,38 @@ def test_unsettled_files_are_candidates_though_unchanged():
 
 
 def test_failed_files_are_left_while_unchanged():
-    changes = compare([FILE], {b"a.wav": known(failed=True)})
-    assert changes.candidates == []
-    assert (changes.unchanged, changes.still_failed) == (0, 1)
+    result = compare([FILE], {b"a.wav": known(failed=True)})
+    assert result.candidates == []
+    assert (result.unchanged, result.still_failed) == (0, 1)
 
 
 def test_failed_files_are_candidates_when_asked_for():
     failed, sound = File(b"bad.wav", 10, 100), FILE
-    changes = compare([failed, sound], {b"bad.wav": known(1, failed=True), b"a.wav": known(2)}, retry_failed=True)
-    assert changes.candidates == [failed]
-    assert changes.unchanged == 1
+    result = compare([failed, sound], {b"bad.wav": known(1, failed=True), b"a.wav": known(2)}, retry_failed=True)
+    assert result.candidates == [failed]
+    assert result.unchanged == 1
 
 
 def test_everything_makes_all_files_candidates():
     files = [FILE, File(b"b.wav", 10, 100), File(b"c.wav", 1, 1)]
-    changes = compare(files, {b"a.wav": known(1), b"b.wav": known(2, missing=True)}, everything=True)
-    assert changes.candidates == files
-    assert changes.unchanged == 0
-    assert changes.returned == {}
+    result = compare(files, {b"a.wav": known(1), b"b.wav": known(2, missing=True)}, everything=True)
+    assert result.candidates == files
+    assert result.unchanged == 0
+    assert result.returned == {}
 
 
 def test_an_unreadable_root_is_offline_and_nothing_is_gone():
     bad = Unreadable(b"", "No such file or directory")
-    changes = compare([bad], {b"a.wav": known()})
-    assert changes.is_offline
-    assert changes.gone == {}
-    assert changes.unreadable == [bad]
+    result = compare([bad], {b"a.wav": known()})
+    assert result.is_offline
+    assert result.gone == {}
+    assert result.unreadable == [bad]
 
 
 def test_a_suddenly_empty_root_is_offline_and_nothing_is_gone():
-    changes = compare([], {b"a.wav": known()})
-    assert changes.is_offline
-    assert changes.gone == {}
+    result = compare([], {b"a.wav": known()})
+    assert result.is_offline
+    assert result.gone == {}
 
 
 @pytest.mark.parametrize("before", [{}, {b"a.wav": known(missing=True)}])
@@ -98,17 +101,17 @@ def test_a_root_that_was_empty_before_is_not_offline(before):
 
 
 def test_one_file_left_is_enough_to_be_online():
-    changes = compare([FILE], {b"b.wav": known(2), b"c.wav": known(3)})
-    assert not changes.is_offline
-    assert list(changes.gone) == [2, 3]
+    result = compare([FILE], {b"b.wav": known(2), b"c.wav": known(3)})
+    assert not result.is_offline
+    assert list(result.gone) == [2, 3]
 
 
 def test_nothing_under_an_unreadable_folder_is_gone():
     before = {b"a.wav": known(1), b"x/b.wav": known(2), b"x/y/c.wav": known(3), b"xy/d.wav": known(4)}
-    changes = compare([FILE, Unreadable(b"x", "Permission denied")], before)
-    assert list(changes.gone) == [4]
-    assert changes.unreadable == [Unreadable(b"x", "Permission denied")]
-    assert not changes.is_offline
+    result = compare([FILE, Unreadable(b"x", "Permission denied")], before)
+    assert list(result.gone) == [4]
+    assert result.unreadable == [Unreadable(b"x", "Permission denied")]
+    assert not result.is_offline
 
 
 def test_an_unreadable_file_is_not_gone():
@@ -117,6 +120,6 @@ def test_an_unreadable_file_is_not_gone():
 
 def test_a_root_whose_every_known_file_is_excluded_is_not_suddenly_empty():
     before = {b"old/a.wav": known(1), b"old/deep/b.wav": known(2)}
-    changes = compare([], before, is_excluded=lambda relpath: relpath == b"old")
-    assert (changes.is_offline, list(changes.gone)) == (False, [1, 2])
+    result = compare([], before, is_excluded=lambda relpath: relpath == b"old")
+    assert (result.is_offline, list(result.gone)) == (False, [1, 2])
     assert compare([], before, is_excluded=lambda relpath: relpath == b"old/deep").is_offline

@@ -4,9 +4,8 @@ import json
 import logging
 import os
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -48,21 +47,10 @@ class Root:
     offline_since: float | None = None
 
 
-class Known(NamedTuple):
-    """What the library knows of one file; a plain tuple, because a rescan makes one for every file.
-
-    Attributes
-    ----------
-    settled : bool
-        Unchanged bytes need no work: they are embedded, or their failure was a verdict.
-    """
-
-    sound_id: int
-    size: int
-    mtime_ns: int
-    settled: bool
-    failed: bool
-    missing: bool
+# What the library knows of one file: relative path, sound id, size, mtime_ns, settled, failed, missing. "Settled":
+# unchanged bytes need no work, because they are embedded or their failure was a verdict. A bare tuple as the database
+# gives it: a rescan takes one for every file, and making objects of them took a tenth of its time.
+Known = tuple[bytes, int, int, int, bool, bool, bool]
 
 
 @dataclass(frozen=True)
@@ -185,7 +173,8 @@ class Reading:
         cursor = self._connection.connection.cursor()
         try:
             cursor.execute(str(compiled), values)
-            return {row[0]: Known._make(row[1:]) for row in cursor.fetchall()}
+            rows: Iterable[Known] = cursor.fetchall()
+            return {row[0]: row for row in rows}
         finally:
             cursor.close()
 

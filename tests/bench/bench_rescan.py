@@ -71,9 +71,8 @@ def main() -> None:
     arguments.add_argument("--files", type=int, default=100_000)
     arguments.add_argument("--runs", type=int, default=5)
     chosen = arguments.parse_args()
-    print(
-        f"Python {platform.python_version()}, {os.cpu_count()} cores, {platform.platform()}, load {os.getloadavg()[0]:.1f}"
-    )
+    machine = f"{os.cpu_count()} cores, {platform.platform()}, load {os.getloadavg()[0]:.1f}"
+    print(f"Python {platform.python_version()}, {machine}")
     with tempfile.TemporaryDirectory(prefix="rescan-") as home:
         folder = Path(home).resolve() / "tree"
         make_tree(folder, chosen.files)
