@@ -39,14 +39,15 @@ def make_tree(folder: Path, n_files: int) -> None:
         path.write_bytes(b"RIFF%d" % number)
 
 
-def make_library(path: Path, folder: Path) -> Library:
+def make_library(path: Path, folder: Path, checkpoint: Checkpoint = CHECKPOINT) -> Library:
     """Write the library that an index of the tree would have made: decoding is not what is measured here."""
     library = Library.open(path, create=True)
     with library.writing() as writing:
         root = writing.add_root(os.fsencode(folder))
-        checkpoint_id = writing.add_checkpoint(CHECKPOINT)
+        checkpoint_id = writing.add_checkpoint(checkpoint)
         writing.activate(checkpoint_id)
-        vectors, info = np.ones((1, 8), np.float32) / np.sqrt(8), AudioInfo(480, 48_000, 1, "WAV/PCM_16")
+        vectors = np.full((1, checkpoint.dim), checkpoint.dim**-0.5, np.float32)
+        info = AudioInfo(480, 48_000, 1, "WAV/PCM_16")
         for base, _, names in os.walk(folder):
             for name in names:
                 file = Path(base, name)
