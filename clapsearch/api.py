@@ -333,19 +333,19 @@ class Session:
         """Delete what the library knows of a folder or file; see `clapsearch.upkeep.forget`."""
         from clapsearch.upkeep import forget
 
-        return forget(self._open(), _absolute(path), dry_run=dry_run)
+        return forget(self._open(), absolute(path), dry_run=dry_run)
 
     def relocate(self, old: AnyPath, new: AnyPath) -> int:
         """Say that a folder is at another path now; see `clapsearch.upkeep.relocate`."""
         from clapsearch.upkeep import relocate
 
-        return relocate(self._open(), _absolute(old), _absolute(new))
+        return relocate(self._open(), absolute(old), absolute(new))
 
     def backup(self, file: AnyPath, *, force: bool = False) -> int:
         """Copy the library to a file; see `clapsearch.upkeep.back_up`."""
         from clapsearch.upkeep import back_up
 
-        return back_up(self._open(), _absolute(file), force=force)
+        return back_up(self._open(), absolute(file), force=force)
 
     def _open(self, *, create: bool = False) -> "Library":
         from clapsearch.store import Library
@@ -407,13 +407,24 @@ def _n_bytes(path: Path) -> int:
 
 def _paths(folders: AnyPath | Sequence[AnyPath]) -> list[Path]:
     several = [folders] if isinstance(folders, str | os.PathLike) else folders
-    if any(os.fspath(folder) == "" for folder in several):
-        raise UsageError("a folder's name is empty; an unset variable?")
-    return [Path(folder).expanduser() for folder in several]
+    return [_expanded(folder) for folder in several]
 
 
-def _absolute(path: AnyPath) -> Path:
-    return Path(os.path.abspath(Path(path).expanduser()))
+def _expanded(path: AnyPath) -> Path:
+    if os.fspath(path) == "":  # Path("") is the current folder: nobody means that
+        raise UsageError("a path is empty; an unset variable?")
+    return Path(os.path.expanduser(path))  # unlike Path.expanduser, it takes the name of a user that is not there
+
+
+def absolute(path: AnyPath) -> Path:
+    """Return a path that means the same from every current folder; links in it stay.
+
+    Raises
+    ------
+    UsageError
+        If it is empty.
+    """
+    return Path(os.path.abspath(_expanded(path)))
 
 
 def _options(*, workers: int | None, **choices: Any) -> "Options":

@@ -1,15 +1,21 @@
 """Looking after a library: forget, relocate, back up."""
 
-import itertools
+import contextlib
 import os
+import sqlite3
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from clapsearch import migrate
-from clapsearch.errors import ClapsearchError, LibraryError
+from clapsearch.errors import ClapsearchError, LibraryError, UsageError
 from clapsearch.present import plural, printable
-from clapsearch.store import Library, Root
+from clapsearch.store import Library, Root, Writing
 
 WAIT_S = 10.0
+_MAX_PROBES = 1000
+
+# What a folder is called: as the library has it, or with links resolved.
+_Naming = Callable[[bytes], bytes]
 
 
 def forget(library: Library, path: Path, *, dry_run: bool = False) -> int:
@@ -22,23 +28,14 @@ def forget(library: Library, path: Path, *, dry_run: bool = False) -> int:
     ClapsearchError
         If the library knows nothing there.
     """
-    raw = os.fsencode(path)
     with library.exclusive(wait_s=WAIT_S), library.writing() as writing:
-        roots = writing.roots()
-        inside = [root for root in roots if _relative(root.path, raw) is not None]
-        holder = max((root for root in roots if _relative(raw, root.path) is not None), key=_depth, default=None)
-        if not inside and holder is None:
+        n_sounds = _forget(writing, os.fsencode(path), _as_is)
+        if n_sounds is None:  # a link may lead to what is known by another name
+            n_sounds = _forget(writing, os.fsencode(path), os.path.realpath)
+        if n_sounds is None:
             raise ClapsearchError(
-                f"{printable(str(path))} is not in the library's folders: clapsearch status lists them"
+                f"the library knows no sound at or under {printable(str(path))}; clapsearch status lists its folders"
             )
-        n_sounds = 0
-        if holder is not None and holder not in inside:
-            n_sounds += writing.forget(holder.id, _relative(raw, holder.path) or b"")
-        for root in inside:
-            n_sounds += writing.forget(root.id, b"")
-            writing.drop_root(root.id)
-        if not n_sounds and not inside:
-            raise ClapsearchError(f"the library knows no sound at or under {printable(str(path))}")
         if dry_run:
             writing.undo()
     return n_sounds
@@ -47,29 +44,31 @@ def forget(library: Library, path: Path, *, dry_run: bool = False) -> int:
 def relocate(library: Library, old: Path, new: Path) -> int:
     """Say that a root, or a folder that holds roots, is at another path now; returns how many sounds moved along.
 
-    Where the new path is a root already, the two become one.
+    Where the new path is a root already, the two become one; where roots lie in each other then, a sound belongs to the
+    innermost. Of two sounds at one place, the one that was known there stays.
 
     Raises
     ------
+    UsageError
+        If OLD is NEW.
     ClapsearchError
         If OLD is or holds no root, or its sounds are not in NEW.
     """
     before, after = os.fsencode(old), os.fsencode(new)
     if before == after:
-        raise ClapsearchError(f"{printable(str(old))} is where it was; name the old and the new place")
+        raise UsageError(f"{printable(str(old))} is where it was; name the old and the new place")
     with library.exclusive(wait_s=WAIT_S), library.writing() as writing:
-        moves = [(root, _relative(root.path, before)) for root in writing.roots()]
-        wanted = [(root, os.path.join(after, rest) if rest else after) for root, rest in moves if rest is not None]
-        if not wanted:
-            known = ", ".join(printable(os.fsdecode(root.path)) for root, _ in moves) or "none"
+        roots = writing.roots()
+        moving = _at_or_below(before, roots, _as_is) or _at_or_below(before, roots, os.path.realpath)
+        if not moving:
+            known = ", ".join(printable(os.fsdecode(root.path)) for root in roots) or "none"
             raise ClapsearchError(f"{printable(str(old))} is no folder of the library; it has {known}")
-        n_sounds = 0
-        for root, path in wanted:
-            known_files = writing.known(root.id, ())
-            _check_is_there(root, path, list(known_files))
-            n_sounds += len(known_files)
-            writing.relocate(root.id, path)
-    return n_sounds
+        staying = [root for root in roots if root not in moving]
+        # If NEW is in OLD, a root may go where a deeper one still is: that one first.
+        moves = sorted(moving.items(), key=lambda move: move[0].path, reverse=_relative(after, before) is not None)
+        n_each = [_relocate(writing, root, _known_as(_joined(after, rest), staying)) for root, rest in moves]
+        _settle(writing)
+    return sum(n_each)
 
 
 def back_up(library: Library, file: Path, *, force: bool = False) -> int:
@@ -78,20 +77,94 @@ def back_up(library: Library, file: Path, *, force: bool = False) -> int:
     Raises
     ------
     LibraryError
-        If the file is there and `force` is false, or cannot be written.
+        If the file is there and `force` is false, is the library itself, or cannot be written.
     """
-    if file.exists() and (not force or file.samefile(library.path)):
-        raise LibraryError(f"{printable(str(file))} is there already; choose another name, or replace it with --force")
-    draft = file.with_name(f"{file.name}.draft-{os.getpid()}")
+    draft = file.parent / f"{file.name}.draft-{os.getpid()}"
     try:
-        with library.translated("back up"):
-            migrate.backup(library.path, draft)
+        _check_target(library, file, force=force)
+        draft.touch()
+        migrate.backup(library.path, draft)
+        for log in _parts(file)[1:]:  # what an earlier file of this name left behind would be read as a part of ours
+            log.unlink(missing_ok=True)
         draft.replace(file)
-    except OSError as error:
-        raise LibraryError(f"cannot write the backup {printable(str(file))} ({error.strerror})") from error
+        return file.stat().st_size
+    except (OSError, sqlite3.Error) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise LibraryError(
+            f"cannot back up the library to {printable(str(file))} ({reason}); check free disk space and permissions "
+            "there, or choose another place"
+        ) from error
     finally:
-        draft.unlink(missing_ok=True)
-    return file.stat().st_size
+        with contextlib.suppress(OSError):
+            draft.unlink()
+
+
+def _forget(writing: Writing, path: bytes, named: _Naming) -> int | None:
+    """Forget what is at or below a path; None if nothing is known there."""
+    roots = writing.roots()
+    inside = _at_or_below(named(path), roots, named)
+    n_sounds = 0
+    for root in roots:
+        relpath = b"" if root in inside else _relative(named(path), named(root.path))
+        if relpath is not None:
+            n_sounds += writing.forget(root.id, relpath)
+    for root in inside:
+        writing.drop_root(root.id)
+    return n_sounds if inside or n_sounds else None
+
+
+def _relocate(writing: Writing, root: Root, path: bytes) -> int:
+    """Move one root; returns the number of its sounds."""
+    known = writing.known(root.id, ())
+    _check_is_there(root, path, [relpath for relpath, sound in known.items() if not sound.missing])
+    writing.relocate(root.id, path)
+    return len(known)
+
+
+def _settle(writing: Writing) -> None:
+    """Let every sound belong to the innermost root that holds it."""
+    roots = writing.roots()  # by path: the outer ones first
+    for outer in roots:
+        for inner in roots:
+            if relpath := _relative(inner.path, outer.path):
+                writing.hand_over(outer.id, relpath, inner.id)
+
+
+def _check_is_there(root: Root, path: bytes, relpaths: Sequence[bytes]) -> None:
+    """Refuse a place that has none of the sounds: a slip of the keyboard would send all of them missing."""
+    if not os.path.isdir(path):
+        raise ClapsearchError(f"{printable(os.fsdecode(path))} is no folder that can be read; plug it in first")
+    probes = relpaths[:: 1 + len(relpaths) // _MAX_PROBES]
+    if probes and not any(os.path.lexists(os.path.join(path, relpath)) for relpath in probes):
+        raise ClapsearchError(
+            f"{printable(os.fsdecode(path))} has none of the {plural(len(relpaths), 'sound')} of "
+            f"{printable(os.fsdecode(root.path))}; to add it: clapsearch index; to drop the old: clapsearch forget"
+        )
+
+
+def _check_target(library: Library, file: Path, *, force: bool) -> None:
+    name = printable(str(file))
+    if any(file.exists() and part.exists() and file.samefile(part) for part in _parts(library.path)):
+        raise LibraryError(f"{name} is the library itself; choose another name")
+    if os.path.lexists(file) and not force:
+        raise LibraryError(f"{name} is there already; choose another name, or replace it with --force")
+
+
+def _parts(file: Path) -> list[Path]:
+    """Return the files that make up a database."""
+    return [file.parent / (file.name + suffix) for suffix in ("", "-wal", "-shm", "-journal")]
+
+
+def _at_or_below(path: bytes, roots: Sequence[Root], named: _Naming) -> dict[Root, bytes]:
+    """Return the roots at or below a path, and where they are in it."""
+    places = ((root, _relative(named(root.path), named(path))) for root in roots)
+    return {root: relpath for root, relpath in places if relpath is not None}
+
+
+def _known_as(path: bytes, roots: Sequence[Root]) -> bytes:
+    """Return a path, or that of the root it is a link to."""
+    real = os.path.realpath(path)
+    return next((root.path for root in roots if os.path.realpath(root.path) == real), path)
 
 
 def _relative(path: bytes, folder: bytes) -> bytes | None:
@@ -102,17 +175,9 @@ def _relative(path: bytes, folder: bytes) -> bytes | None:
     return path[len(below) :] if path.startswith(below) else None
 
 
-def _depth(root: Root) -> int:
-    return len(root.path)
+def _joined(folder: bytes, relpath: bytes) -> bytes:
+    return os.path.join(folder, relpath) if relpath else folder
 
 
-def _check_is_there(root: Root, path: bytes, relpaths: list[bytes]) -> None:
-    """Refuse a place that has none of the sounds: a slip of the keyboard would send all of them missing."""
-    if not os.path.isdir(path):
-        raise ClapsearchError(f"{printable(os.fsdecode(path))} is no folder that can be read; plug it in first")
-    looked = itertools.islice(relpaths, 1000)
-    if relpaths and not any(os.path.lexists(os.path.join(path, relpath)) for relpath in looked):
-        raise ClapsearchError(
-            f"{printable(os.fsdecode(path))} has none of the {plural(len(relpaths), 'sound')} of "
-            f"{printable(os.fsdecode(root.path))}; to add it: clapsearch index; to drop the old: clapsearch forget"
-        )
+def _as_is(path: bytes) -> bytes:
+    return path

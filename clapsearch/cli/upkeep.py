@@ -1,7 +1,6 @@
 """The verbs that look after a library: forget, relocate, backup."""
 
 import os
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,7 +11,7 @@ from clapsearch.settings import resolve
 
 
 def forget(
-    path: Annotated[Path, typer.Argument(metavar="PATH", help="A known folder, or a folder or file inside one.")],
+    path: Annotated[str, typer.Argument(metavar="PATH", help="A known folder, or a folder or file inside one.")],
     dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Only count.")] = False,
     library: options.Library = None,
 ) -> None:
@@ -20,18 +19,19 @@ def forget(
     from clapsearch.present import plural, printable
 
     with api.Session(resolve(library=library)) as session:
-        n_sounds, is_there = session.forget(path, dry_run=dry_run), os.path.lexists(path)
+        n_sounds = session.forget(path, dry_run=dry_run)
     typer.echo(f"{'would forget' if dry_run else 'forgot'} {plural(n_sounds, 'sound')}")
-    if is_there and not dry_run:
-        name = printable(str(path))
+    if not dry_run and os.path.lexists(os.path.expanduser(path)):
         typer.echo(
-            f"clapsearch: {name} is still there: a run that comes by takes it again, unless with --exclude", err=True
+            f"clapsearch: {printable(path)} is still there, and a run that looks there takes it again; --exclude keeps "
+            "it out",
+            err=True,
         )
 
 
 def relocate(
-    old: Annotated[Path, typer.Argument(metavar="OLD", help="Where a known folder was.")],
-    new: Annotated[Path, typer.Argument(metavar="NEW", help="Where it is now.")],
+    old: Annotated[str, typer.Argument(metavar="OLD", help="Where a known folder was.")],
+    new: Annotated[str, typer.Argument(metavar="NEW", help="Where it is now.")],
     library: options.Library = None,
 ) -> None:
     """Say that a folder is at another place now, and nothing has to be read again."""
@@ -43,7 +43,7 @@ def relocate(
 
 
 def backup(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where the copy goes.")],
+    file: Annotated[str, typer.Argument(metavar="FILE", help="Where the copy goes.")],
     force: Annotated[bool, typer.Option("--force", help="Replace FILE.")] = False,
     library: options.Library = None,
 ) -> None:
@@ -52,4 +52,4 @@ def backup(
 
     with api.Session(resolve(library=library)) as session:
         n_bytes = session.backup(file, force=force)
-    typer.echo(f"backed up to {printable(str(file))}, {size(n_bytes)}")
+    typer.echo(f"backed up to {printable(file)}, {size(n_bytes)}")

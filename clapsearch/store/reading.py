@@ -211,15 +211,16 @@ class Reading:
         there, here = sound.alias(), sound.alias()
         old, new = root.alias(), root.alias()
         twins = and_(here.c.relpath == there.c.relpath, here.c.content_id == there.c.content_id)
-        n_sounds = select(func.count()).where(sound.c.root_id == old.c.id).scalar_subquery()
+        expected = (sound.c.root_id == old.c.id, sound.c.missing_since.is_(None), sound.c.content_id.is_not(None))
+        n_expected = select(func.count()).where(*expected).scalar_subquery()
         query = (
             select(old.c.path, new.c.path)
-            .join(there, there.c.root_id == old.c.id)
+            .join(there, and_(there.c.root_id == old.c.id, there.c.missing_since.is_(None)))
             .join(new, new.c.offline_since.is_(None))
             .join(here, and_(here.c.root_id == new.c.id, twins))
             .where(old.c.offline_since.is_not(None), here.c.missing_since.is_(None))
             .group_by(old.c.id, new.c.id)
-            .having(func.count() == n_sounds)
+            .having(func.count() == n_expected)
         )
         return [(before, after) for before, after in self._connection.execute(query)]
 

@@ -174,13 +174,25 @@ class Writing(Reading):
         """Say that a root's folder is now at another path; if a root is known there, the two become one."""
         known = next((each.id for each in self.roots() if each.path == path), None)
         if known is None:
-            self._connection.execute(update(root).where(root.c.id == root_id).values(path=path, offline_since=None))
-            return
-        twin = sound.alias()
-        is_there = exists().where(twin.c.root_id == known, twin.c.relpath == sound.c.relpath)
-        self._connection.execute(delete(sound).where(sound.c.root_id == root_id, is_there))
-        self._connection.execute(update(sound).where(sound.c.root_id == root_id).values(root_id=known))
-        self.drop_root(root_id)
+            self._connection.execute(update(root).where(root.c.id == root_id).values(path=path))
+        else:
+            self.hand_over(root_id, b"", known)
+            self.drop_root(root_id)
+        self.mark_offline(known or root_id, None)
+
+    def hand_over(self, root_id: int, folder: bytes, heir: int) -> None:
+        """Give the sounds in a folder of a root to the root that is this folder.
+
+        Of two sounds at one place, the heir's stays, unless its file is missing and the other's is not.
+        """
+        relpath = func.substr(sound.c.relpath, 1 + len(os.path.join(folder, b"")))
+        ours = (sound.c.root_id == root_id, at_or_below(folder), sound.c.relpath != folder)
+        present = select(relpath).where(*ours, sound.c.missing_since.is_(None)).correlate(None)
+        theirs = select(sound.c.relpath).where(sound.c.root_id == heir).correlate(None)
+        is_gone = (sound.c.root_id == heir, sound.c.missing_since.is_not(None))
+        self._connection.execute(delete(sound).where(*is_gone, sound.c.relpath.in_(present)))
+        self._connection.execute(delete(sound).where(*ours, relpath.in_(theirs)))
+        self._connection.execute(update(sound).where(*ours).values(root_id=heir, relpath=relpath))
 
     def publish(self, published: Snapshot) -> None:
         """Make a snapshot the newest; forget the older ones, and which embeddings died before it."""
