@@ -1,11 +1,18 @@
 """Service files that run ``clapsearch watch`` at every login: a systemd user unit, a launchd agent. Pure functions."""
 
+import os
 import plistlib
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from clapsearch.errors import ClapsearchError
+
 LABEL = "org.clapsearch.watch"
+_PLAIN = re.compile(r"[\w@%+=:,./$-]+")
+_ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "%": "%%"})
+_NOT_IN_XML = re.compile("[\x00-\x08\x0b-\x1f\ud800-\udfff\ufffe\uffff]")
 
 
 def command(arguments: Sequence[str]) -> list[str]:
@@ -15,6 +22,8 @@ def command(arguments: Sequence[str]) -> list[str]:
 
 def systemd_unit(whole: Sequence[str]) -> str:
     """Return a unit for ``~/.config/systemd/user/clapsearch.service``."""
+    program, *arguments = whole
+    words = [_quoted(program), *(_quoted(word.replace("$", "$$")) for word in arguments)]  # no variables in the program
     return f"""\
 # Put this into ~/.config/systemd/user/clapsearch.service, then:
 #   systemctl --user daemon-reload && systemctl --user enable --now clapsearch
@@ -23,7 +32,7 @@ def systemd_unit(whole: Sequence[str]) -> str:
 Description=clapsearch: keep the sound library up to date
 
 [Service]
-ExecStart={" ".join(_quoted(word) for word in whole)}
+ExecStart={" ".join(words)}
 Restart=on-failure
 RestartSec=30
 Nice=10
@@ -34,7 +43,17 @@ WantedBy=default.target
 
 
 def launchd_agent(whole: Sequence[str]) -> str:
-    """Return an agent for ``~/Library/LaunchAgents/org.clapsearch.watch.plist``."""
+    """Return an agent for ``~/Library/LaunchAgents/org.clapsearch.watch.plist``.
+
+    Raises
+    ------
+    ClapsearchError
+        If a name has control characters or bytes that are not text: XML has no way to write them.
+    """
+    from clapsearch.present import printable
+
+    if odd := next(filter(_NOT_IN_XML.search, whole), None):
+        raise ClapsearchError(f"a launchd agent cannot hold the name {printable(odd)}; rename it, or use a link to it")
     log = str(Path("~/Library/Logs/clapsearch.log").expanduser())
     agent = {
         "Label": LABEL,
@@ -49,6 +68,10 @@ def launchd_agent(whole: Sequence[str]) -> str:
 
 
 def _quoted(word: str) -> str:
-    """Quote a word for ExecStart, where % and $ have meanings of their own."""
-    escaped = word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
-    return f'"{escaped}"' if escaped != word or any(char.isspace() or char in "';" for char in word) else word
+    """Quote a word for ExecStart, where % has a meaning of its own; what is not text is written as bytes."""
+    escaped = "".join(char if char.isprintable() else _as_bytes(char) for char in word.translate(_ESCAPES))
+    return escaped if _PLAIN.fullmatch(word) else f'"{escaped}"'
+
+
+def _as_bytes(char: str) -> str:
+    return "".join(f"\\x{byte:02x}" for byte in os.fsencode(char))

@@ -14,6 +14,7 @@ from clapsearch.cli import options, service
 from clapsearch.cli.stop import CANCELLED, stop_signals
 from clapsearch.errors import UsageError
 from clapsearch.settings import Settings, resolve
+from clapsearch.weights import BUNDLED
 
 if TYPE_CHECKING:
     from indexer.report import Entry
@@ -48,8 +49,8 @@ def watch(
     settings = resolve(library=library, checkpoint=checkpoint, device=device, offline=offline)
     if systemd or launchd:
         make = service.systemd_unit if systemd else service.launchd_agent
+        paths = [str(api.absolute(folder)) for folder in folders or ()]
         choices = [*_choices(settings, workers, options.globs(exclude), video), "--rescan", f"{rescan:g}"]
-        paths = [os.path.abspath(os.path.expanduser(folder)) for folder in folders or ()]
         typer.echo(make(service.command(["watch", *paths, *choices, *(["--poll"] if poll else [])])), nl=False)
         return
     with api.Session(settings) as session, stop_signals() as stop:
@@ -73,7 +74,7 @@ def _choices(settings: Settings, workers: int | None, globs: Sequence[str] | Non
     """Return the flags that make the same choices again, wherever they came from."""
     flags = ["--library", str(settings.library), "--device", settings.device]
     if settings.checkpoint:
-        is_folder = os.path.isdir(settings.checkpoint)
+        is_folder = settings.checkpoint != BUNDLED and os.path.isdir(settings.checkpoint)
         flags += ["--checkpoint", os.path.abspath(settings.checkpoint) if is_folder else settings.checkpoint]
     flags += ["--offline"] if settings.offline else []
     flags += ["--workers", str(workers)] if workers else []
