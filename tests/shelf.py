@@ -77,7 +77,7 @@ class Shelf:
                    JOIN content c ON c.id = s.content_id ORDER BY r.path, s.relpath"""
         found = rows(self.library.path, query)
         assert len({os.path.join(root, relpath) for root, relpath, *_ in found}) == len(found), "a file twice"
-        return {self._seen(os.path.join(root, relpath)): (id_, data.decode()) for root, relpath, id_, data in found}
+        return {self._seen(os.path.join(root, relpath)): (id_, os.fsdecode(data)) for root, relpath, id_, data in found}
 
     def _seen(self, path: bytes) -> str:
         return os.path.relpath(os.fsdecode(path), self.folder)

@@ -33,8 +33,7 @@ def search(
     with api.Session(resolve(library=library, device=device, offline=offline)) as session:
         hits = session.search(query, top_k=top, include_offline=include_offline)
         _show_hits(hits, as_json, as_paths, null)
-        if not include_offline:
-            _say_offline(session)
+        _explain(hits, [] if include_offline else session.offline())
 
 
 def similar(
@@ -53,8 +52,7 @@ def similar(
     with api.Session(resolve(library=library, device=device, offline=offline)) as session:
         hits = session.similar(file, top_k=top, include_offline=include_offline)
         _show_hits(hits, as_json, as_paths, null)
-        if not include_offline:
-            _say_offline(session)
+        _explain(hits, [] if include_offline else session.offline())
 
 
 def describe(
@@ -95,16 +93,16 @@ def _show_hits(hits: "Sequence[Hit]", as_json: bool, as_paths: bool, null: bool)
         _write(present.paths(hits))
     elif hits:
         typer.echo(present.hits_table(hits))
-    else:
-        typer.echo("clapsearch: no sounds in the library yet; add some: clapsearch index FOLDER", err=True)
 
 
-def _say_offline(session: api.Session) -> None:
+def _explain(hits: "Sequence[Hit]", offline: Sequence[bytes]) -> None:
     from clapsearch.present import printable
 
-    for root in session.offline():
+    for root in offline:
         name = printable(os.fsdecode(root))
         typer.echo(f"clapsearch: {name} is offline; --include-offline shows its sounds too", err=True)
+    if not hits and not offline:
+        typer.echo("clapsearch: no sounds in the library yet; add some: clapsearch index FOLDER", err=True)
 
 
 def _write(raw: bytes) -> None:
