@@ -1,5 +1,6 @@
 """Schema states: absent, current, older, newer, foreign, damaged."""
 
+import gzip
 import re
 import shutil
 import sqlite3
@@ -7,13 +8,19 @@ import threading
 from contextlib import closing
 from pathlib import Path
 
+import numpy as np
 import pytest
+from peek import rows
 from test_store import add_sound, start
 
 from clapsearch import __version__, migrate
 from clapsearch.errors import SchemaError
 from clapsearch.schema import SCHEMA_REVISION, metadata
+from clapsearch.search import search
 from clapsearch.store import Library
+
+DATA = Path(__file__).parent / "data"
+OLD = sorted(file.name.removeprefix("library-").removesuffix(".sqlite3.gz") for file in DATA.glob("library-*"))
 
 
 @pytest.fixture
@@ -66,6 +73,70 @@ def test_an_older_library_is_backed_up_and_upgraded_and_keeps_everything(library
             upgraded.execute("SELECT data FROM embedding").fetchall()
             == old.execute("SELECT data FROM embedding").fetchall()
         )
+
+
+# Libraries as earlier versions wrote them. A new migration needs one more, of the schema before it.
+
+
+def test_there_is_a_library_of_every_earlier_schema() -> None:
+    revisions = sorted(file.name.split("_")[0] for file in (migrate.migrations_folder() / "versions").glob("0*.py"))
+    assert revisions[:-1] == OLD
+
+
+@pytest.fixture(params=OLD)
+def old(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    path = tmp_path / "old.sqlite3"
+    path.write_bytes(gzip.decompress((DATA / f"library-{request.param}.sqlite3.gz").read_bytes()))
+    assert migrate.revision_of(path) == request.param
+    return path
+
+
+def contents(path: Path, like: Path) -> dict[str, list[object]]:
+    """Return the rows of a library by table, in the tables and columns of another."""
+    kept = [name for (name,) in rows(like, "SELECT name FROM sqlite_master WHERE type = 'table'")]
+    columns = {name: [column for _, column, *_ in rows(like, f"PRAGMA table_info({name})")] for name in kept}
+    return {name: rows(path, f"SELECT {', '.join(columns[name])} FROM {name} ORDER BY 1") for name in kept}
+
+
+def test_a_library_of_an_earlier_version_is_upgraded_and_keeps_everything(old: Path) -> None:
+    before = contents(old, old)
+    Library.open(old).close()
+    assert migrate.revision_of(old) == SCHEMA_REVISION
+    (backup,) = old.parent.glob("old.sqlite3.backup-*")
+    assert contents(backup, backup) == before
+    after = contents(old, backup)
+    written = {"alembic_version", "library"}  # which schema this is, and the version that it needs
+    assert {name: after[name] for name in after.keys() - written} == {
+        name: before[name] for name in before.keys() - written
+    }
+    assert [row[2:] for row in after["library"]] == [row[2:] for row in before["library"]]
+    assert rows(old, "PRAGMA integrity_check") == [("ok",)]
+    assert rows(old, "PRAGMA foreign_key_check") == []
+
+
+def test_a_library_of_an_earlier_version_is_searched_as_before(old: Path) -> None:
+    library = Library.open(old)
+    with library.reading() as reading:
+        stored = list(reading.embeddings())
+        expected = {each.id: sorted(row.path for row in reading.sounds([each.id])) for each in stored}
+        missing, failures = reading.missing(), reading.failures()
+    for each in stored:
+        query = np.asarray(each.vectors[0], np.float32)
+        hits = search(library, query, include_offline=True)
+        best = [bytes(hit.path) for hit in hits if hit.score > 0.999]
+        assert best == expected[each.id]
+    assert sum(map(bool, expected.values())) >= 3
+    assert missing
+    assert failures
+    assert {bytes(hit.path) for hit in hits}.isdisjoint(each.path for each in (*missing, *failures))
+    library.close()
+
+
+def test_an_upgraded_library_has_the_tables_of_a_new_one(old: Path, library: Library) -> None:
+    Library.open(old).close()
+    for name in metadata.tables:
+        columns = [sorted(row[1:] for row in rows(path, f"PRAGMA table_info({name})")) for path in (old, library.path)]
+        assert columns[0] == columns[1]
 
 
 def test_a_failed_upgrade_leaves_the_old_schema_whole(library: Library, later: Path) -> None:

@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from clapsearch.vocabulary import Description
 NASTY = b"/s/\x1b[31mred\n\xff.wav"
 HITS = [
     Hit(1, 0.51234567, Path("/s/rain.wav"), 0.0, 2.5, 2.5),
-    Hit(2, -0.25, Path(os.fsdecode(NASTY)), 65.0, 75.0, 3700.0),
+    Hit(2, -0.25, Path(os.fsdecode(NASTY)), 65.0, 75.0, 3700.0, is_offline=True),
 ]
 
 
@@ -23,7 +24,7 @@ def test_the_table_has_a_line_a_hit_and_escapes_names() -> None:
     assert lines == [
         "rank  score  moment           path",
         "   1  0.512                   /s/rain.wav",
-        "   2  -0.250  1:05 to 1:15     /s/\\x1b[31mred\\n\\xff.wav",
+        "   2 -0.250  1:05 to 1:15     /s/\\x1b[31mred\\n\\xff.wav  (offline)",
     ]
 
 
@@ -36,7 +37,9 @@ def test_json_is_one_array_and_keeps_undecodable_bytes() -> None:
         "start_s": 0.0,
         "end_s": 2.5,
         "duration_s": 2.5,
+        "offline": False,
     }
+    assert second["offline"] is True
     assert base64.b64decode(second["path_b64"]) == NASTY
     assert "path_b64" not in first
 
@@ -64,6 +67,20 @@ def test_descriptions() -> None:
 @pytest.mark.parametrize(("seconds", "text"), [(0, "0:00"), (65.9, "1:05"), (3600, "1:00:00"), (7384, "2:03:04")])
 def test_clock(seconds: float, text: str) -> None:
     assert present.clock(seconds) == text
+
+
+@pytest.mark.parametrize(("n", "text"), [(0, "0 sounds"), (1, "1 sound"), (2, "2 sounds"), (12_345, "12,345 sounds")])
+def test_plural(n: int, text: str) -> None:
+    assert present.plural(n, "sound") == text
+
+
+def test_dates_are_local(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "UTC-2")
+    time.tzset()
+    shown = present.date(1_795_000_000.9)
+    monkeypatch.undo()
+    time.tzset()
+    assert shown == "2026-11-18 13:06"
 
 
 @pytest.mark.parametrize(("n", "text"), [(999, "1.0 kB"), (2_500_000, "2.5 MB"), (3_000_000_000, "3.0 GB")])
