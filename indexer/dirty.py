@@ -4,6 +4,8 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 
+from indexer.walk import outermost
+
 # After the last event of a burst, and at the latest after the first of one that does not end, in seconds.
 QUIET_S = 0.5
 LATEST_S = 2.5
@@ -53,7 +55,7 @@ class Dirty:
         """Return all that is dirty, by root: relative paths, none inside another, or None for all of it."""
         with self._lock:
             taken, self._parts = self._parts, {}
-        return {root: None if parts is None else _outermost(parts) for root, parts in taken.items()}
+        return {root: None if parts is None else outermost(parts) for root, parts in taken.items()}
 
     def put_back(self, parts: Parts) -> None:
         """Take up again what could not be done."""
@@ -67,12 +69,3 @@ def _with(parts: set[bytes], relpath: bytes | None) -> set[bytes] | None:
         return None
     parts.add(relpath)
     return parts if len(parts) <= MAX_PARTS else None
-
-
-def _outermost(relpaths: set[bytes]) -> list[bytes]:
-    """Drop what lies inside another."""
-    kept: list[bytes] = []
-    for relpath in sorted(relpaths, key=lambda each: each.split(b"/")):
-        if not kept or not (relpath + b"/").startswith(kept[-1] + b"/"):
-            kept.append(relpath)
-    return kept

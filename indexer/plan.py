@@ -191,10 +191,8 @@ def make_plan(
         for root in roots:
             if under is not None and root.path not in under:
                 continue
-            parts = under[root.path] if under is not None else None
-            if parts is not None and not is_there(root.path):
-                plan.add(root, Changes(is_offline=True))
-                continue
+            # Of a folder that is not there, or empty, only a walk of everything can say what that means.
+            parts = under[root.path] if under is not None and is_there(root.path) else None
             parts, found = _find(root, parts, all_paths)
             changes = compare(
                 _counted(found, numbers, on_file),

@@ -85,7 +85,7 @@ class _Walker:
 
     def parts(self, under: Sequence[bytes]) -> Iterator[File | Unreadable]:
         """Walk only there; a part inside another is seen once."""
-        for relpath in sorted(under):
+        for relpath in outermost(under):
             if self._is_ours(relpath):
                 yield from self._part(relpath)
         if self.links:
@@ -161,6 +161,15 @@ class _Walker:
         if kind == stat.S_IFDIR:
             self.links.append(relpath)
         return None
+
+
+def outermost(relpaths: Iterable[bytes]) -> list[bytes]:
+    """Drop the relative paths that lie inside another; the rest comes in order."""
+    kept: list[bytes] = []
+    for relpath in sorted(relpaths, key=lambda each: each.split(os.sep.encode())):
+        if not (kept and os.path.join(relpath, b"").startswith(os.path.join(kept[-1], b""))):
+            kept.append(relpath)
+    return kept
 
 
 class _Entry(NamedTuple):

@@ -6,7 +6,7 @@ import peek
 import pytest
 
 from indexer.filters import excluder
-from indexer.walk import File, Unreadable, walk
+from indexer.walk import File, LinkedFolderError, Unreadable, walk
 
 
 def touch(folder, *relpaths: bytes):
@@ -148,3 +148,119 @@ def test_links_into_a_folder_without_permission_are_unreadable(tmp_path):
     (tmp_path / "locked").chmod(0o755)
     assert {item.relpath for item in found if isinstance(item, File)} == {b"z.wav"}
     assert {item.relpath for item in found if isinstance(item, Unreadable)} == {b"file.wav", b"folder"}
+
+
+# Walks of parts
+
+
+def tree(folder):
+    touch(folder, b"a.wav", b"rain/b.wav", b"rain/deep/c.wav", b"rainy/d.wav", b"rain.wav")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("under", "found"),
+    [
+        ([], []),
+        ([b"rain"], [b"rain/b.wav", b"rain/deep/c.wav"]),
+        ([b"rain/b.wav"], [b"rain/b.wav"]),
+        ([b"rainy", b"a.wav"], [b"a.wav", b"rainy/d.wav"]),
+        ([b"rain.wav", b"rain/deep"], [b"rain/deep/c.wav", b"rain.wav"]),
+        ([b""], [b"a.wav", b"rain.wav", b"rain/b.wav", b"rain/deep/c.wav", b"rainy/d.wav"]),
+    ],
+)
+def test_a_walk_of_parts_looks_only_there(tmp_path, under, found):
+    tree(tmp_path)
+    assert names(tmp_path, under=under) == found
+
+
+@pytest.mark.parametrize(
+    "under",
+    [
+        [b"rain", b"rain"],
+        [b"rain/deep", b"rain"],
+        [b"rain", b"rain/b.wav"],
+        [b"rain/deep/c.wav", b"rain/deep", b"rain"],
+    ],
+)
+def test_a_part_in_another_is_seen_once(tmp_path, under):
+    tree(tmp_path)
+    assert sorted(names(tmp_path, under=under)) == [b"rain/b.wav", b"rain/deep/c.wav"]
+
+
+@pytest.mark.parametrize("part", [b"gone.wav", b"gone", b"gone/x.wav", b"a.wav/x.wav"])
+def test_a_part_that_is_not_there_yields_nothing(tmp_path, part):
+    tree(tmp_path)
+    assert names(tmp_path, under=[part]) == []
+
+
+def test_parts_come_with_size_and_mtime_as_in_a_whole_walk(tmp_path):
+    tree(tmp_path)
+    whole = {item.relpath: item for item in walk(os.fsencode(tmp_path))}
+    assert list(walk(os.fsencode(tmp_path), under=[b"rain", b"a.wav"])) == [
+        whole[name] for name in (b"a.wav", b"rain/b.wav", b"rain/deep/c.wav")
+    ]
+
+
+@pytest.mark.parametrize(
+    "part", [b".hidden", b".hidden/x/y.wav", b"old", b"old/deep/x.wav", b"inner", b"inner/deep/x.wav", b"x.txt"]
+)
+def test_what_a_whole_walk_leaves_out_is_no_part(tmp_path, part):
+    touch(tmp_path, b".hidden/x/y.wav", b"old/deep/x.wav", b"inner/deep/x.wav", b"x.txt", b"x.wav")
+    how = {"is_excluded": excluder(["old"]), "inner_roots": frozenset([os.fsencode(tmp_path / "inner")])}
+    assert names(tmp_path, under=[part], **how) == []
+    assert names(tmp_path, under=[b"x.wav"], **how) == [b"x.wav"]
+
+
+def test_an_inner_root_below_a_part_is_not_entered(tmp_path):
+    touch(tmp_path, b"a/inner/x.wav", b"a/y.wav")
+    assert names(tmp_path, under=[b"a"], inner_roots=frozenset([os.fsencode(tmp_path / "a" / "inner")])) == [b"a/y.wav"]
+
+
+@pytest.mark.parametrize("part", [b"link", b"link/b.wav", b"link/deep", b"holds"])
+def test_a_part_that_has_to_do_with_a_linked_folder_is_refused(tmp_path, part):
+    tree(tmp_path)
+    (tmp_path / "link").symlink_to("rain")
+    (tmp_path / "holds").mkdir()
+    (tmp_path / "holds" / "link").symlink_to("../rainy")
+    with pytest.raises(LinkedFolderError):
+        names(tmp_path, under=[b"a.wav", part])
+    assert names(tmp_path, under=[b"a.wav", b"rain.wav"]) == [b"a.wav", b"rain.wav"]
+
+
+def test_a_root_that_is_reached_through_a_link_is_walked_in_parts(tmp_path):
+    tree(tmp_path / "real")
+    (tmp_path / "link").symlink_to("real")
+    assert names(tmp_path / "link", under=[b"rain/deep", b"a.wav"]) == [b"a.wav", b"rain/deep/c.wav"]
+
+
+def test_a_linked_file_is_a_part_and_a_broken_link_is_none(tmp_path):
+    touch(tmp_path, b"a.wav")
+    (tmp_path / "link.wav").symlink_to("a.wav")
+    (tmp_path / "broken.wav").symlink_to("gone.wav")
+    assert names(tmp_path, under=[b"link.wav", b"broken.wav"]) == [b"link.wav"]
+
+
+def test_a_part_without_permission_is_unreadable(tmp_path):
+    touch(tmp_path, b"locked/a.wav", b"locked/deep/b.wav", b"z.wav")
+    (tmp_path / "locked").chmod(0)
+    with peek.permissions_count():
+        found = list(walk(os.fsencode(tmp_path), under=[b"locked/a.wav", b"locked/deep", b"z.wav"]))
+        folder = list(walk(os.fsencode(tmp_path), under=[b"locked"]))
+    (tmp_path / "locked").chmod(0o755)
+    assert found[:2] == [
+        Unreadable(b"locked/a.wav", "Permission denied"),
+        Unreadable(b"locked/deep", "Permission denied"),
+    ]
+    assert found[2].relpath == b"z.wav"
+    assert folder == [Unreadable(b"locked", "Permission denied")]
+
+
+def test_a_pipe_is_no_part(tmp_path):
+    os.mkfifo(tmp_path / "a.wav")
+    assert names(tmp_path, under=[b"a.wav"]) == []
+
+
+def test_names_that_are_not_text_are_parts(tmp_path):
+    touch(tmp_path, b"caf\xe9/a.wav", b"\xff.wav", b"\xffx.wav")
+    assert names(tmp_path, under=[b"caf\xe9", b"\xff.wav"]) == [b"caf\xe9/a.wav", b"\xff.wav"]
