@@ -144,7 +144,7 @@ def _check_is_there(root: Root, path: bytes, relpaths: Sequence[bytes]) -> None:
 
 def _check_target(library: Library, file: Path, *, force: bool) -> None:
     name = printable(str(file))
-    if any(file.exists() and part.exists() and file.samefile(part) for part in _parts(library.path)):
+    if any(file.exists() and part.exists() and file.samefile(part) for part in _parts(library.path.resolve())):
         raise LibraryError(f"{name} is the library itself; choose another name")
     if os.path.lexists(file) and not force:
         raise LibraryError(f"{name} is there already; choose another name, or replace it with --force")

@@ -5,18 +5,25 @@ import io
 import json
 import os
 import re
+import shlex
+import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+from shelf import Shelf, shelf
 from signals import noise
 
+import clapsearch
 from clapsearch.cli.app import app, run
+
+__all__ = ["shelf"]
 
 
 @pytest.fixture
@@ -28,10 +35,24 @@ def cli(tmp_path: Path, fused_folder: Path, monkeypatch: pytest.MonkeyPatch) -> 
     return library
 
 
+@pytest.fixture(scope="session")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the first test that needs an indexed folder leaves it, with its library, for the others."""
+    return tmp_path_factory.mktemp("kept")
+
+
 @pytest.fixture
-def indexed(cli: Path, sounds: Path) -> Path:
-    with contextlib.redirect_stdout(io.StringIO()):
-        assert run(["index", str(sounds), "--device", "cpu"]) == 0
+def indexed(cli: Path, sounds: Path, kept: Path) -> Path:
+    if not (kept / "cli").exists():
+        with contextlib.redirect_stdout(io.StringIO()):
+            assert run(["index", str(sounds), "--device", "cpu"]) == 0
+        shutil.copytree(sounds, kept / "sounds")
+        shutil.copytree(cli.parent, kept / "cli")
+    else:
+        shutil.copytree(kept / "sounds", sounds, dirs_exist_ok=True)
+        shutil.copytree(kept / "cli", cli.parent)
+        with clapsearch.open() as session:
+            session.relocate(os.fsdecode(session.status().roots[0].path), sounds)
     return sounds
 
 
@@ -78,7 +99,7 @@ def test_search_prints_json(indexed: Path, capsys: pytest.CaptureFixture[str]) -
     assert run(["search", "rain", "--json"]) == 0
     records = json.loads(capsys.readouterr().out)
     assert [record["rank"] for record in records] == list(range(1, 10))
-    assert set(records[0]) == {"rank", "score", "path", "start_s", "end_s", "duration_s"}
+    assert set(records[0]) == {"rank", "score", "path", "start_s", "end_s", "duration_s", "offline"}
     long = next(record for record in records if record["path"].endswith("long.wav"))
     assert long["end_s"] - long["start_s"] == 10
 
@@ -151,6 +172,9 @@ def test_an_offline_folder_keeps_its_sounds(indexed: Path, capsys: pytest.Captur
     indexed.rename(indexed.with_name("unplugged"))
     assert run(["index"]) == 0
     assert "offline" in capsys.readouterr().err
+    assert run(["search", "rain", "--json", "--include-offline"]) == 0
+    assert len(json.loads(capsys.readouterr().out)) == 9
+    indexed.with_name("unplugged").rename(indexed)
     assert run(["search", "rain", "--json"]) == 0
     assert len(json.loads(capsys.readouterr().out)) == 9
 
@@ -160,7 +184,7 @@ def test_an_offline_folder_keeps_its_sounds(indexed: Path, capsys: pytest.Captur
     [
         (["search", ""], 2, "the query is empty"),
         (["search", "rain", "--json", "-0"], 2, "choose one"),
-        (["index", ""], 2, "a folder's name is empty"),
+        (["index", ""], 2, "a path is empty"),
         (["describe", "/dev/zero"], 1, "/dev/zero: not a regular file"),
         (["search", "rain", "-k", "0"], 2, "-k is 0; ask for at least 1"),
         (["similar", "{none}"], 1, "none.wav: cannot be read: No such file"),
@@ -185,6 +209,160 @@ def test_bad_input_is_one_line_and_the_right_exit_code(
     places = {"none": tmp_path / "none.wav", "text": text, "sounds": indexed, "sound": indexed / "long.wav"}
     assert run([argument.format(**places) for argument in arguments]) == code
     assert message in error_line(capsys)
+
+
+# Looking after a library: no model is needed for it
+
+
+@pytest.fixture
+def shelved(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Choose a library with a folder of two sounds through the environment; returns the folder."""
+    monkeypatch.setenv("CLAPSEARCH_LIBRARY", str(shelf.library.path))
+    return shelf.add("sounds", "rain/a.wav", "b.wav")
+
+
+def test_forget(shelf: Shelf, shelved: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    again = "is still there, and a run that looks there takes it again; --exclude keeps it out"
+    assert run(["forget", str(shelved / "rain"), "--dry-run"]) == 0
+    assert capsys.readouterr() == ("would forget 1 sound\n", "")
+    assert run(["forget", str(shelved / "rain")]) == 0
+    assert capsys.readouterr() == ("forgot 1 sound\n", f"clapsearch: {shelved}/rain {again}\n")
+    (shelved / "b.wav").unlink()
+    assert run(["forget", str(shelved / "b.wav")]) == 0
+    assert capsys.readouterr() == ("forgot 1 sound\n", "")
+    assert run(["forget", f"{shelved}/"]) == 0
+    assert capsys.readouterr().out == "forgot 0 sounds\n"
+    assert shelf.roots() == []
+
+
+def test_relocate(shelf: Shelf, shelved: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shelved.rename(shelf.folder / "new")
+    assert run(["relocate", f"{shelved}/", str(shelf.folder / "new")]) == 0
+    assert capsys.readouterr() == ("relocated 2 sounds\n", "")
+    assert shelf.found() == ["new/b.wav", "new/rain/a.wav"]
+
+
+def test_a_moved_folder_is_told_with_the_command_for_it(indexed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    new = indexed.rename(indexed.with_name("new place"))
+    run(["index", str(new), "--workers", "1"])
+    capsys.readouterr()
+    assert run(["index"]) == 0
+    offline, hint = capsys.readouterr().err.splitlines()
+    assert offline == f"offline: {indexed} is not there or empty; its sounds are kept"
+    assert hint.startswith("it seems to have moved; if so: clapsearch relocate ")
+    assert run(shlex.split(hint.partition("clapsearch ")[2])) == 0
+    run(["index"])
+    assert capsys.readouterr() == ("relocated 9 sounds\n0 indexed, 9 unchanged, 0 failed\n", "")
+
+
+def test_backup(shelf: Shelf, shelved: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    copy = shelf.folder / "copy\x1b"
+    assert run(["backup", str(copy)]) == 0
+    out, err = capsys.readouterr()
+    assert re.fullmatch(r"backed up to .*/copy\\x1b, \d+\.\d kB\n", out)
+    assert err == ""
+    assert run(["status", "--library", str(copy)]) == 0
+    assert f"folder      {shelved}: 2 sounds" in capsys.readouterr().out
+    assert run(["backup", str(copy)]) == 1
+    assert run(["backup", str(copy), "--force"]) == 0
+
+
+def test_reembed(indexed: Path, unfused_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["reembed", "--checkpoint", str(unfused_folder), "--device", "cpu", "--workers", "1"]) == 0
+    assert capsys.readouterr().out.startswith("9 indexed, 0 unchanged, 0 failed\n")
+    run(["status"])
+    assert f"checkpoint  {unfused_folder}\n" in capsys.readouterr().out
+    (indexed / "bad.wav").write_text("text")
+    assert run(["reembed", "--strict", "--device", "cpu"]) == 1
+    assert capsys.readouterr().out.startswith("9 indexed, 0 unchanged, 1 failed\n")
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+def test_watch_ends_with_a_signal(
+    indexed: Path, cli: Path, capsys: pytest.CaptureFixture[str], number: int, code: int
+) -> None:
+    is_over, health = threading.Event(), cli.with_name(cli.name + ".watcher")
+
+    def end() -> None:
+        while not (health.exists() and '"last_batch_at": 1' in health.read_text()) and not is_over.wait(0.01):
+            pass
+        if not is_over.is_set():
+            os.kill(os.getpid(), number)
+
+    thread = threading.Thread(target=end)
+    thread.start()
+    try:
+        assert run(["watch", "--device", "cpu", "--workers", "1"]) == code
+    finally:
+        is_over.set()
+        thread.join()
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert re.fullmatch(rf"\S+ \S+ watching {indexed} by (events|rescans.*)\n\S+ \S+ stopped\n", err)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["forget", "{none}"], 1, "the library knows no sound at or under {none}; clapsearch status lists its folders"),
+        (["forget", ""], 2, "a path is empty; an unset variable?"),
+        (["forget", "{folder}", "--library", "{none}"], 1, "no library at {none}"),
+        (["relocate", "{folder}", "{none}"], 1, "{none} is no folder that can be read; plug it in first"),
+        (["relocate", "{folder}", "{empty}"], 1, "{empty} has none of the 2 sounds of {folder}"),
+        (["relocate", "{none}", "{folder}"], 1, "{none} is no folder of the library; it has {folder}"),
+        (["relocate", "{folder}", "{folder}/."], 2, "{folder} is where it was"),
+        (["relocate", "", "{folder}"], 2, "a path is empty"),
+        (
+            ["backup", "{folder}/b.wav"],
+            1,
+            "{folder}/b.wav is there already; choose another name, or replace it with --f",
+        ),
+        (["backup", "{library}", "--force"], 1, "{library} is the library itself; choose another name"),
+        (["backup", "{none}/x"], 1, "cannot back up the library to {none}/x (No such file or directory)"),
+        (["backup", "{none}", "--library", "{empty}/none"], 1, "no library at"),
+        (["reembed", "--library", "{none}"], 2, "the library has no folders yet"),
+        (["reembed", "--checkpoint", "{none}"], 1, "no checkpoint folder {none}"),
+    ],
+)
+def test_bad_upkeep_is_one_line_and_the_right_exit_code(
+    shelf: Shelf, shelved: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], code: int, message: str
+) -> None:
+    (shelf.folder / "empty").mkdir()
+    places = {name: str(shelf.folder / name) for name in ("none", "empty")}
+    places |= {"folder": str(shelved), "library": str(shelf.library.path)}
+    before = shelf.dump()
+    assert run([argument.format(**places) for argument in arguments]) == code
+    assert message.format(**places) in error_line(capsys)
+    assert shelf.dump() == before
+    assert not (shelf.folder / "none").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments", [["forget"], ["relocate", "x"], ["backup"], ["watch", "--rescan", "0"], ["forget", "-x"]]
+)
+def test_wrong_arguments_exit_2(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
+    assert run(arguments) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert f"Usage: clapsearch {arguments[0]}" in err
+
+
+@pytest.mark.parametrize(
+    ("command", "flags"),
+    [
+        ("search", ["--include-offline", "--json", "--paths", "-0"]),
+        ("similar", ["--include-offline"]),
+        ("index", ["--video", "--no-video", "--exclude"]),
+        ("watch", ["--rescan", "--poll", "--systemd", "--launchd", "--exclude"]),
+        ("forget", ["--dry-run"]),
+        ("reembed", ["--checkpoint", "--strict"]),
+        ("backup", ["--force"]),
+    ],
+)
+def test_help_names_the_flags(capsys: pytest.CaptureFixture[str], command: str, flags: list[str]) -> None:
+    assert run([command, "-h"]) == 0
+    out = capsys.readouterr().out
+    assert all(flag in out for flag in flags)
 
 
 def test_usage_errors_exit_2(capsys: pytest.CaptureFixture[str]) -> None:
@@ -240,7 +418,7 @@ def test_exclude_is_remembered_and_undone(cli: Path, sounds: Path, capsys: pytes
 
 
 def test_a_closed_pipe_is_silent(indexed: Path) -> None:
-    script = f"{sys.executable} -m clapsearch search rain --paths | true"
+    script = f"{sys.executable} -m clapsearch similar {indexed / 'long.wav'} --paths | true"
     result = subprocess.run(["bash", "-c", script], capture_output=True, check=False, timeout=120)
     assert result.stderr == b""
 
@@ -290,7 +468,8 @@ def test_status_imports_no_model_and_no_index(indexed: Path) -> None:
 
 def test_every_command_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:
     commands = [command.callback.__name__ for command in app.registered_commands if command.callback]
-    assert commands == ["index", "search", "similar", "describe", "status", "demo"]
+    questions, upkeep = ["search", "similar", "describe", "status"], ["forget", "relocate", "reembed", "backup"]
+    assert commands == ["index", "watch", *questions, *upkeep, "demo"]
     for command in commands:
         assert run([command, "--help"]) == 0
         assert f"Usage: clapsearch {command}" in capsys.readouterr().out

@@ -143,7 +143,7 @@ class Library:
 
     @contextlib.contextmanager
     def translated(self, verb: str) -> Iterator[None]:
-        """Turn database errors into one line; the only place that does."""
+        """Turn errors of the database into one line."""
         try:
             yield
         except (DBAPIError, sqlite3.Error) as error:
