@@ -116,7 +116,7 @@ def _forget(writing: Writing, path: bytes, named: _Naming) -> int | None:
 def _relocate(writing: Writing, root: Root, path: bytes) -> int:
     """Move one root; returns the number of its sounds."""
     known = writing.known(root.id, ())
-    _check_is_there(root, path, [relpath for relpath, sound in known.items() if not sound.missing])
+    _check_is_there(root, path, [relpath for relpath, *_, missing in known.values() if not missing])
     writing.relocate(root.id, path)
     return len(known)
 

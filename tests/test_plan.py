@@ -176,9 +176,10 @@ def test_only_what_looks_like_a_candidate_may_have_moved(moves: Plan) -> None:
 def test_what_may_still_be_written_waits_but_moves_do_not(moves: Plan) -> None:
     asked = []
 
-    def is_ready(path: bytes, file: File) -> bool:
-        asked.append((path, file))
-        return path == b"/r/c.wav"
+    def is_ready(path: bytes, file: File | None) -> bool:
+        if file is not None:
+            asked.append((path, file))
+        return path == b"/r/c.wav" or file is None
 
     moves.hold_back(is_ready)
     assert sorted(moves.places) == [b"/r/b.wav", b"/r/c.wav", b"/r/d.wav"]
@@ -188,10 +189,17 @@ def test_what_may_still_be_written_waits_but_moves_do_not(moves: Plan) -> None:
 
 
 def test_files_wait_by_what_the_walk_saw(changed: Shelf) -> None:
-    plan = changed.plan(is_ready=lambda path, file: b"rain" in path)
+    plan = changed.plan(is_ready=lambda path, file: file is None or b"rain" in path)
     assert names(changed, plan.waiting) == ["a/dogs/new.wav", "b/dogs/new.wav"]
     assert names(changed, plan.places) == ["a/rain/new.wav", "b/rain/new.wav"]
-    assert len(plan.gone) == 4
+    assert (len(plan.gone), plan.lingering) == (4, set())
+
+
+def test_what_is_gone_may_be_given_time_to_turn_up_elsewhere(changed: Shelf) -> None:
+    plan = changed.plan(is_ready=lambda path, file: file is not None or b"rain" in path)
+    assert names(changed, plan.waiting) == ["a/dogs/gone.wav", "b/dogs/gone.wav"]
+    assert {os.path.basename(plan.gone[sound_id]) for sound_id in plan.lingering} == {b"gone.wav"}
+    assert (len(plan.gone), len(plan.lingering)) == (4, 2)
 
 
 def test_moves_are_found_across_roots(shelf: Shelf) -> None:
