@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from clapsearch.search import Hit
     from clapsearch.store import Counts, Failure, Library, Missing, Root
     from clapsearch.vocabulary import Description
+    from indexer.faults import Check, Verification
     from indexer.health import Health
     from indexer.pipeline import Options
     from indexer.report import Entry, Progress, Report
@@ -136,6 +137,7 @@ class Session:
         exclude: Sequence[str] | None = None,
         video: bool | None = None,
         full: bool = False,
+        repair: bool = False,
         retry_failed: bool = False,
         workers: int | None = None,
         batch_size: int | None = None,
@@ -154,6 +156,8 @@ class Session:
             Whether the named roots take the sound of video files from now on.
         full : bool
             Embed everything again; with another checkpoint, change over to it.
+        repair : bool
+            First drop what is damaged in the library, so that it is made anew.
         retry_failed : bool
             Look again at files that failed, though they did not change.
         workers : int, optional
@@ -181,7 +185,8 @@ class Session:
         if not paths and self._active() is None:
             raise UsageError("the library has no folders yet; name one: clapsearch index FOLDER")
         embedder = embedder_for_index(self.settings, self._active(), full=full, batch_size=batch_size)
-        options = _options(exclude=exclude, video=video, full=full, retry_failed=retry_failed, workers=workers)
+        choices = {"full": full, "repair": repair, "retry_failed": retry_failed}
+        options = _options(exclude=exclude, video=video, workers=workers, **choices)
         library = self._open(create=True)
         report = index(library, embedder, paths, options, on_progress=on_progress, should_stop=should_stop)
         self._embedder = None  # the library may have another checkpoint now
@@ -324,6 +329,20 @@ class Session:
             snapshot_bytes=sum(path.stat().st_size for path in library.snapshots.glob("*.faiss")),
         )
 
+    def verify(self, *, sample: int = 5, on_check: "Callable[[Check], None]" = lambda check: None) -> "Verification":
+        """Check the library against itself and against the files; see `indexer.verify.verify`.
+
+        Parameters
+        ----------
+        sample : int
+            How many sounds to embed again.
+        on_check : callable
+            Hears of every check once it is done.
+        """
+        from indexer.verify import verify
+
+        return verify(self._open(upgrade=False), self._questioner, n_sample=sample, on_check=on_check)
+
     def offline(self) -> list[bytes]:
         """Return the folders with sounds that are not there now."""
         with self._open().reading() as reading:
@@ -347,11 +366,11 @@ class Session:
 
         return back_up(self._open(), absolute(file), force=force)
 
-    def _open(self, *, create: bool = False) -> "Library":
+    def _open(self, *, create: bool = False, upgrade: bool = True) -> "Library":
         from clapsearch.store import Library
 
         if self._library is None:
-            self._library = Library.open(self.settings.library, create=create)
+            self._library = Library.open(self.settings.library, create=create, upgrade=upgrade)
         return self._library
 
     def _active(self) -> "Checkpoint | None":

@@ -38,8 +38,10 @@ def revision_of(path: Path) -> str | None:
             if application == APPLICATION_ID:
                 return str(connection.execute("SELECT version_num FROM alembic_version").fetchone()[0])
     except (sqlite3.Error, TypeError) as error:
-        problem = "is no clapsearch library, or a damaged one"
-        raise SchemaError(f"{path} {problem} ({error}); choose another file with --library") from error
+        raise SchemaError(
+            f"{path} is no clapsearch library, or a damaged one ({error}); "
+            "choose another file with --library, or restore a backup"
+        ) from error
     raise SchemaError(f"{path} is a database of another program; choose another file with --library")
 
 

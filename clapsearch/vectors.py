@@ -134,7 +134,8 @@ def open_snapshot(path: Path, *, n_vectors: int, n_bytes: int) -> SnapshotSegmen
         if path.stat().st_size != n_bytes:
             return None
         segment = SnapshotSegment(path)
-    except (OSError, RuntimeError, AttributeError):
+        segment.rows(np.arange(min(1, len(segment.labels))))  # some kinds of index open, but hold no rows
+    except (OSError, RuntimeError, AttributeError, MemoryError):  # a damaged length asks for too much memory
         return None
     return segment if len(segment.labels) == n_vectors else None
 

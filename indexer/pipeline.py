@@ -14,6 +14,7 @@ from clapsearch.store import Library, Place, Writing
 from indexer.decode import STALL_S, DecodePool, Skipped
 from indexer.embed import Embedded, embed
 from indexer.feed import Feed
+from indexer.integrity import repair
 from indexer.leaving import Leaving
 from indexer.ledger import Ledger, Result
 from indexer.plan import IsReady, Plan, check, choose_roots, make_plan
@@ -35,6 +36,8 @@ class Options:
         Whether the named roots take the sound of video files from now on; None keeps what they have.
     full : bool
         Embed everything again.
+    repair : bool
+        First drop what is damaged, so that the run makes it anew; looks at all roots.
     retry_failed : bool
         Look again at files whose bytes did not decode.
     n_workers : int
@@ -48,6 +51,7 @@ class Options:
     exclude: Sequence[str] | None = None
     video: bool | None = None
     full: bool = False
+    repair: bool = False
     retry_failed: bool = False
     n_workers: int = 2
     stall_s: float = STALL_S
@@ -108,6 +112,8 @@ class _Run:
 
     def run(self, folders: Sequence[Path]) -> Report:
         check(self.library, folders, self.options.exclude)
+        if self.options.repair:
+            repair(self.library)
         self._open_checkpoint()
         with contextlib.suppress(_StoppedError):
             plan = self._plan(folders)
@@ -147,7 +153,8 @@ class _Run:
     def _plan(self, folders: Sequence[Path]) -> Plan:
         with self.tally.timed("walk"):
             roots = choose_roots(self.library, folders, self.options.exclude, self.options.video)
-            if self._is_switch:  # a new checkpoint has to know all sounds before searches can use it
+            # A new checkpoint has to know all sounds before searches can use it; damage may be of any root.
+            if self._is_switch or self.options.repair:
                 roots = choose_roots(self.library, (), None)
             return make_plan(
                 self.library,

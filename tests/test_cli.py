@@ -468,7 +468,10 @@ def test_status_imports_no_model_and_no_index(indexed: Path) -> None:
 
 def test_every_command_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:
     commands = [command.callback.__name__ for command in app.registered_commands if command.callback]
-    questions, upkeep = ["search", "similar", "describe", "status"], ["forget", "relocate", "reembed", "backup"]
+    questions, upkeep = (
+        ["search", "similar", "describe", "status", "verify"],
+        ["forget", "relocate", "reembed", "backup"],
+    )
     assert commands == ["index", "watch", *questions, *upkeep, "demo"]
     for command in commands:
         assert run([command, "--help"]) == 0

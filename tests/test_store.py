@@ -153,7 +153,7 @@ def test_a_damaged_embedding_is_left_out_with_a_warning(library: Library, caplog
     with library.reading() as reading:
         assert list(reading.embeddings()) == []
     assert "embedding 1 is damaged" in caplog.text
-    assert "--full" in caplog.text
+    assert "--repair" in caplog.text
 
 
 def test_backends_of_one_space_answer_together(library: Library) -> None:

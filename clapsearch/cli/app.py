@@ -13,6 +13,7 @@ from clapsearch.cli.demo import demo
 from clapsearch.cli.index import index, reembed
 from clapsearch.cli.status import status
 from clapsearch.cli.upkeep import backup, forget, relocate
+from clapsearch.cli.verify import verify
 from clapsearch.cli.watch import watch
 from clapsearch.errors import ClapsearchError
 
@@ -24,7 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (index, watch, search, similar, describe, status, forget, relocate, reembed, backup, demo):
+for command in (index, watch, search, similar, describe, status, verify, forget, relocate, reembed, backup, demo):
     app.command()(command)
 
 

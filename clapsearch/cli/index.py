@@ -32,6 +32,9 @@ def index(
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Try files that failed again, though they did not change.")
     ] = False,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="First drop what is damaged in the library, and make it anew.")
+    ] = False,
     strict: options.Strict = False,
     library: options.Library = None,
     offline: options.Offline = False,
@@ -44,6 +47,7 @@ def index(
             exclude=options.globs(exclude),
             video=video,
             full=full,
+            repair=repair,
             retry_failed=retry_failed,
             workers=workers,
             batch_size=batch_size,

@@ -1,10 +1,13 @@
 """The library on disk: all SQL of the project is in this folder."""
 
+from clapsearch.store.checking import Blob, Checking, Sampled
 from clapsearch.store.library import Library
 from clapsearch.store.reading import Counts, Failure, Known, Missing, Reading, Root, Snapshot, SoundRow, Stored
 from clapsearch.store.writing import Place, Writing
 
 __all__ = [
+    "Blob",
+    "Checking",
     "Counts",
     "Failure",
     "Known",
@@ -13,6 +16,7 @@ __all__ = [
     "Place",
     "Reading",
     "Root",
+    "Sampled",
     "Snapshot",
     "SoundRow",
     "Stored",

@@ -13,8 +13,9 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 
 from clapsearch import migrate
-from clapsearch.errors import LibraryError, LibraryMissingError
+from clapsearch.errors import LibraryError, LibraryMissingError, SchemaError
 from clapsearch.filesystem import network_type
+from clapsearch.store.checking import Checking
 from clapsearch.store.locks import held
 from clapsearch.store.reading import Reading
 from clapsearch.store.writing import Writing
@@ -42,27 +43,37 @@ class Library:
         self._writer = _engine(path, writes=True)
 
     @classmethod
-    def open(cls, path: Path, *, create: bool = False) -> "Library":
+    def open(cls, path: Path, *, create: bool = False, upgrade: bool = True) -> "Library":
         """Open a library; an older schema is backed up and upgraded first.
+
+        Parameters
+        ----------
+        create : bool
+            Make one where there is none, or an empty file.
+        upgrade : bool
+            False refuses an older schema: nothing is written.
 
         Raises
         ------
         LibraryMissingError
             If there is none and `create` is false.
         SchemaError
-            If the file is no library or needs a newer clapsearch.
+            If the file is no library, needs a newer clapsearch, or is older and `upgrade` is false.
         LibraryError
             If the folder cannot be written or the disk is full.
         """
         try:
-            if not path.exists() and not create:
-                raise LibraryMissingError(f"no library at {path}; make one with: clapsearch index FOLDER")
-            path.parent.mkdir(parents=True, exist_ok=True)
             if path.is_dir():
                 raise LibraryError(f"{path} is a folder, the library is one file; choose --library FILE")
             is_old = migrate.check(path)
+            if is_old and not create and migrate.revision_of(path) is None:
+                raise LibraryMissingError(f"no library at {path}; make one with: clapsearch index FOLDER")
+            if create:
+                path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise LibraryError(f"cannot open the library {path} ({error.strerror}); choose --library FILE") from error
+        if is_old and not upgrade:
+            raise SchemaError(f"{path} has an older schema; to upgrade it, keeping a backup: clapsearch status")
         library = cls(path)
         if is_old:
             library._upgrade()
@@ -73,6 +84,12 @@ class Library:
         """One read transaction: everything in it sees the same library; it never waits and never writes."""
         with self.translated("read"), self._reader.connect() as connection, connection.begin():
             yield Reading(connection)
+
+    @contextlib.contextmanager
+    def checking(self) -> Iterator[Checking]:
+        """One read transaction with the questions of a verification."""
+        with self.translated("read"), self._reader.connect() as connection, connection.begin():
+            yield Checking(connection)
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[Writing]:

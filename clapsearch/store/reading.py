@@ -332,6 +332,6 @@ def chunks(ids: Sequence[int]) -> Iterator[Sequence[int]]:
 def _stored(row: Row[tuple[object, ...]]) -> Stored | None:
     """Decode a blob; None, with a warning, if it is not what was written."""
     if zlib.crc32(row.data) != row.crc or len(row.data) != 2 * row.n * row.dim:
-        logger.warning("embedding %d is damaged and left out; repair: clapsearch index --full", row.id)
+        logger.warning("embedding %d is damaged and left out; repair: clapsearch index --repair", row.id)
         return None
     return Stored(row.id, np.frombuffer(row.data, "<f2").reshape(row.n, row.dim))

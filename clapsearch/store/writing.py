@@ -194,6 +194,15 @@ class Writing(Reading):
         self._connection.execute(delete(sound).where(*ours, relpath.in_(theirs)))
         self._connection.execute(update(sound).where(*ours).values(root_id=heir, relpath=relpath))
 
+    def drop_embeddings(self, embedding_ids: Sequence[int]) -> None:
+        """Delete embeddings; the next run makes them anew."""
+        for some in chunks(embedding_ids):
+            self._connection.execute(delete(embedding).where(embedding.c.id.in_(some)))
+
+    def withdraw(self) -> None:
+        """Publish no snapshot: searches read all vectors here until there is a new one."""
+        self._connection.execute(delete(snapshot))
+
     def publish(self, published: Snapshot) -> None:
         """Make a snapshot the newest; forget the older ones, and which embeddings died before it."""
         active = select(library.c.checkpoint_id).scalar_subquery()
