@@ -103,13 +103,13 @@ class Remedies:
 
     @property
     def restore(self) -> str:
-        """Go back to a backup, or begin anew; what a writer left beside the file belongs to the damaged one."""
+        """Go back to a backup, or begin anew; without what a writer left beside the file, which belongs to that."""
         file = os.fsencode(self.library)
-        name, logs = quoted(file), f"{quoted(file + b'-wal')} {quoted(file + b'-shm')}"
+        name, log, aside = quoted(file), quoted(file + b"-wal"), quoted(file + b".damaged")
         folders = [quoted(root) for root in self.roots] or ["FOLDER"]
         chosen = [] if self.checkpoint == DEFAULT_CHECKPOINT else ["--checkpoint", shlex.quote(self.checkpoint)]
         anew = " ".join([self.index, *folders, *chosen])
-        return f"rm -f {logs} && cp BACKUP {name}  # without a backup: rm -f {name} {logs} && {anew}"
+        return f"rm -f {log} && cp BACKUP {name}  # no backup? rm -f {log} && mv {name} {aside} && {anew}"
 
     def touch(self, path: bytes) -> str:
         """Let a run look at a file's bytes again."""

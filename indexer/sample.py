@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,7 @@ MIN_COSINE = 0.9999
 MIN_COSINE_ELSEWHERE = 0.999
 N_WORKERS = 2
 _SEED = 0
+_BATCH = 1_000  # sounds whose stored vectors are in memory
 
 
 def check_sample(library: Library, embedder: Callable[[], Embedder], n_sounds: int, remedies: Remedies) -> Check:
@@ -36,27 +37,27 @@ def check_sample(library: Library, embedder: Callable[[], Embedder], n_sounds: i
     """
     if not n_sounds:
         return Check("sample", 0, "no sounds, as asked")
-    sounds = _choose(library, n_sounds)
-    if not sounds:
+    sound_ids = _choose(library, n_sounds)
+    if not sound_ids:
         return Check("sample", 0, "no sounds to embed")
     comparison = _Comparison(library, remedies)
     try:
-        comparison.run(sounds, embedder())
+        comparison.run(sound_ids, embedder())
     except CheckpointError as error:
-        comparison.faults.append(Fault(str(error), remedies.other_checkpoint))
+        faults = (*comparison.faults, Fault(printable(str(error)), remedies.other_checkpoint))
+        return Check("sample", comparison.n_checked, "no sound embedded again", faults)
     lowest = f", lowest cosine {comparison.lowest:.6f}" if comparison.n_embedded else ""
     summary = f"{plural(comparison.n_embedded, 'sound')} embedded again{lowest}"
-    n_left = len(sounds) - comparison.n_checked
+    n_left = len(sound_ids) - comparison.n_checked
     notes = (f"not checked: {plural(n_left, 'sound')}, see the other checks",) if n_left else ()
     return Check("sample", comparison.n_checked, summary, tuple(comparison.faults), notes)
 
 
-def _choose(library: Library, n_sounds: int) -> list[Sampled]:
+def _choose(library: Library, n_sounds: int) -> list[int]:
     with library.checking() as checking:
         online = [root.id for root in checking.roots() if is_there(root.path)]
         ids = np.array(checking.embedded_sounds(online), np.int64)
-        chosen = np.random.default_rng(_SEED).permutation(ids)[:n_sounds]
-        return checking.sampled(chosen.tolist())
+    return list(map(int, np.random.default_rng(_SEED).permutation(ids)[:n_sounds]))
 
 
 class _Comparison:
@@ -66,25 +67,29 @@ class _Comparison:
         self.lowest = 1.0
         self._library, self._remedies = library, remedies
 
-    def run(self, sounds: Sequence[Sampled], embedder: Embedder) -> None:
-        by_path = {sound.path: sound for sound in sounds if not sound.blob.damage()}
+    def run(self, sound_ids: Sequence[int], embedder: Embedder) -> None:
+        with DecodePool(embedder.front_end, n_workers=min(N_WORKERS, len(sound_ids))) as pool:
+            for start in range(0, len(sound_ids), _BATCH):
+                with self._library.checking() as checking:
+                    sounds = checking.sampled(sound_ids[start : start + _BATCH])
+                self._run_some({sound.path: sound for sound in sounds if not sound.blob.damage()}, pool, embedder)
 
+    def _run_some(self, sounds: Mapping[bytes, Sampled], pool: DecodePool, embedder: Embedder) -> None:
         def wants(path: bytes, content_hash: bytes) -> bool:
-            return content_hash == by_path[path].content_hash
+            return content_hash == sounds[path].content_hash
 
-        with DecodePool(embedder.front_end, n_workers=min(N_WORKERS, len(by_path))) as pool:
-            for result in embed(pool.run(iter(by_path), wants), embedder):
-                sound = by_path[result.path]
-                fault = self._compare(sound, result, embedder.checkpoint)
-                if fault is None or self._is_unchanged(sound):
-                    self.n_checked += 1
-                    self.faults += [fault] if fault else []
+        for result in embed(pool.run(iter(sounds), wants), embedder):
+            sound = sounds[result.path]
+            fault = self._compare(sound, result, embedder)
+            if fault is None or self._is_unchanged(sound):
+                self.n_checked += 1
+                self.faults += [fault] if fault else []
 
-    def _compare(self, sound: Sampled, result: Result, ours: Checkpoint) -> Fault | None:
+    def _compare(self, sound: Sampled, result: Result, embedder: Embedder) -> Fault | None:
         name, paths = printable(os.fsdecode(sound.path)), (sound.path,)
         if isinstance(result, Embedded):
             self.n_embedded += 1
-            problem = self._problem(sound, result.vectors, ours)
+            problem = self._problem(sound, result.vectors, embedder.checkpoint)
             return Fault(f"{name}: {problem}", self._remedies.reembed, paths) if problem else None
         if isinstance(result, Skipped):
             remedy = self._remedies.readable(sound.path) if result.transient else self._remedies.reembed

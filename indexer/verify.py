@@ -83,11 +83,11 @@ def _survived(name: str, check: Callable[[], Check], remedies: Remedies) -> Chec
 
 def _check_database(library: Library, remedies: Remedies) -> Check:
     with library.checking() as checking:
-        problems, dangling = checking.problems(at_most=MAX_PROBLEMS), checking.dangling()
-        n_pages = checking.n_pages()
+        n_pages, problems = checking.n_pages(), checking.problems(at_most=MAX_PROBLEMS)
+        dangling = {} if problems else checking.dangling()  # in a broken file, rows mean nothing
     for (table, parent), row_ids in dangling.items():
         rows = f"{plural(len(row_ids), 'row')} ({_first(map(str, row_ids), len(row_ids))})"
-        problems.append(f"{rows} of {table} refer to rows of {parent} that are not there")
+        problems.append(f"{table}: {rows} without the {parent} it belongs to")
     faults = tuple(Fault(printable(problem), remedies.restore) for problem in problems)
     return Check("database", n_pages, f"integrity of {plural(n_pages, 'page')}, foreign keys", faults)
 
