@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from clapsearch.store import Known
+from clapsearch.store import KnownRow
 from indexer.filters import is_left_out
 from indexer.walk import File, Unreadable
 
@@ -40,7 +40,7 @@ class Changes:
 
 def compare(
     found: Iterable[File | Unreadable],
-    known: Mapping[bytes, Known],
+    known: Mapping[bytes, KnownRow],
     *,
     is_whole: bool = True,
     everything: bool = False,
@@ -53,7 +53,7 @@ def compare(
     ----------
     found : iterable
         A walk of the whole root, or of parts.
-    known : mapping of relative path to Known
+    known : mapping of relative path to KnownRow
         All that the library knows of what was walked.
     is_whole : bool
         The walk was of the whole root: if it found nothing of what was expected, the root is offline.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from clapsearch.embedder import Embedder
 from clapsearch.errors import LibraryError, UsageError
 from clapsearch.present import date, plural, printable
-from clapsearch.store import Library, Root
+from clapsearch.store import Known, Library, Root
 from indexer.faults import Check, Fault, Remedies, Verification
 from indexer.integrity import compare_snapshot
 from indexer.plan import Plan, make_plan
@@ -155,10 +155,12 @@ def _by_kind(library: Library, plan: Plan, space: list[int]) -> dict[str, frozen
         known = {id_: reading.known(id_, space) for id_ in {place.root_id for place in plan.places.values()}}
     kinds: dict[str, set[bytes]] = {kind: set() for kind in ("new", "changed", "not embedded", "unreadable")}
     for path, place in plan.places.items():
-        before = known[place.root_id].get(place.relpath)
-        if before is None:
+        row = known[place.root_id].get(place.relpath)
+        if row is None:
             kinds["new"].add(path)
-        elif (place.size, place.mtime_ns) != (before.size, before.mtime_ns):
+            continue
+        before = Known(*row)
+        if (place.size, place.mtime_ns) != (before.size, before.mtime_ns):
             kinds["changed"].add(path)
         elif before.failed:  # in passing: a verdict about unchanged bytes needs no look
             kinds["unreadable"].add(path)

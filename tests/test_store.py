@@ -14,7 +14,7 @@ import pytest
 from clapsearch.audio import AudioInfo
 from clapsearch.embedder import Checkpoint
 from clapsearch.errors import LibraryBusyError, LibraryError, LibraryMissingError
-from clapsearch.store import Library, Place, Writing
+from clapsearch.store import Known, Library, Place, Writing
 
 CHECKPOINT = Checkpoint("test", None, "abc", "v1", "soxr-hq", "torch-cpu", "float32", 4, 10.0)
 INFO = AudioInfo(n_samples=48_000, sr=48_000, channels=1, format="WAV/PCM_16")
@@ -123,7 +123,7 @@ def test_a_transient_failure_leaves_what_was_known(library: Library) -> None:
         checkpoint_id, root_id = start(writing)
         add_sound(writing, checkpoint_id, root_id, b"a.wav", seed=1)
         writing.fail_sound(Place(root_id, b"a.wav", 99, 99), None, "no permission", transient=True)
-        known = writing.known(root_id, [checkpoint_id])[b"a.wav"]
+        known = Known(*writing.known(root_id, [checkpoint_id])[b"a.wav"])
         assert (known.size, known.settled, known.failed) == (10, False, True)
         assert len(writing.sounds([1])) == 1
 
@@ -132,7 +132,7 @@ def test_a_verdict_binds_the_failure_to_the_bytes(library: Library) -> None:
     with library.writing() as writing:
         checkpoint_id, root_id = start(writing)
         writing.fail_sound(Place(root_id, b"a.wav", 99, 98), b"h" * 16, "no sound", transient=False)
-        known = writing.known(root_id, [checkpoint_id])[b"a.wav"]
+        known = Known(*writing.known(root_id, [checkpoint_id])[b"a.wav"])
         assert (known.size, known.mtime_ns, known.settled, known.failed) == (99, 98, True, True)
         assert [(bad.path, bad.reason) for bad in writing.failures()] == [(b"/sounds/a.wav", "no sound")]
 

@@ -2,7 +2,18 @@
 
 from clapsearch.store.checking import Blob, Checking, Sampled
 from clapsearch.store.library import Library
-from clapsearch.store.reading import Counts, Failure, Known, Missing, Reading, Root, Snapshot, SoundRow, Stored
+from clapsearch.store.reading import (
+    Counts,
+    Failure,
+    Known,
+    KnownRow,
+    Missing,
+    Reading,
+    Root,
+    Snapshot,
+    SoundRow,
+    Stored,
+)
 from clapsearch.store.writing import Place, Writing
 
 __all__ = [
@@ -11,6 +22,7 @@ __all__ = [
     "Counts",
     "Failure",
     "Known",
+    "KnownRow",
     "Library",
     "Missing",
     "Place",

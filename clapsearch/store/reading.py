@@ -6,6 +6,7 @@ import os
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -47,10 +48,26 @@ class Root:
     offline_since: float | None = None
 
 
-# What the library knows of one file: relative path, sound id, size, mtime_ns, settled, failed, missing. "Settled":
-# unchanged bytes need no work, because they are embedded or their failure was a verdict. A bare tuple as the database
-# gives it: a rescan takes one for every file, and making objects of them took a tenth of its time.
-Known = tuple[bytes, int, int, int, bool, bool, bool]
+class Known(NamedTuple):
+    """What the library knows of one file.
+
+    Attributes
+    ----------
+    settled : bool
+        Unchanged bytes need no work: they are embedded, or their failure was a verdict.
+    """
+
+    relpath: bytes
+    sound_id: int
+    size: int
+    mtime_ns: int
+    settled: bool
+    failed: bool
+    missing: bool
+
+
+# The same as the database gives it: a rescan takes one for every file, and objects took a tenth of its time.
+KnownRow = tuple[bytes, int, int, int, bool, bool, bool]
 
 
 @dataclass(frozen=True)
@@ -137,8 +154,10 @@ class Reading:
         present = (sound.c.root_id == root_id, sound.c.missing_since.is_(None))
         return self._one(select(sound.c.id).where(*present).limit(1)) is not None
 
-    def known(self, root_id: int, space: Sequence[int], *, under: Sequence[bytes] | None = None) -> dict[bytes, Known]:
-        """Return everything known about the files of one root, by relative path.
+    def known(
+        self, root_id: int, space: Sequence[int], *, under: Sequence[bytes] | None = None
+    ) -> dict[bytes, KnownRow]:
+        """Return everything known about the files of one root, by relative path, in the order of `Known`.
 
         Parameters
         ----------
@@ -161,19 +180,19 @@ class Reading:
         )
         if under is None:
             return self._known(query)
-        known: dict[bytes, Known] = {}
+        known: dict[bytes, KnownRow] = {}
         for relpath in under:
             known |= self._known(query.where(at_or_below(relpath)))
         return known
 
-    def _known(self, query: Select[tuple[object, ...]]) -> dict[bytes, Known]:
+    def _known(self, query: Select[tuple[object, ...]]) -> dict[bytes, KnownRow]:
         """Run past SQLAlchemy's row objects, which would be half the time of a rescan."""
         compiled = query.compile(self._connection, compile_kwargs={"render_postcompile": True})
         values = [compiled.params[name] for name in compiled.positiontup or ()]
         cursor = self._connection.connection.cursor()
         try:
             cursor.execute(str(compiled), values)
-            rows: Iterable[Known] = cursor.fetchall()
+            rows: Iterable[KnownRow] = cursor.fetchall()
             return {row[0]: row for row in rows}
         finally:
             cursor.close()
