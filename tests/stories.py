@@ -169,11 +169,11 @@ class Publishing(Story):
         self.run(self.embedder())
 
     def work(self) -> None:
-        snapshot.MIN_NEW_VECTORS, snapshot.NEW_SHARE = -1, 0
+        snapshot.MIN_NEW_VECTORS = snapshot.NEW_SHARE = -1  # always due
         library = self.open()
         with library.exclusive(wait_s=10):
-            for _ in range(60):
-                snapshot.refresh(library)
+            for _ in range(12):
+                assert snapshot.refresh(library)
         library.close()
 
 

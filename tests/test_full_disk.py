@@ -75,6 +75,7 @@ def test_a_change_of_checkpoint(world, fused, unfused, library_there, fill, n_fr
 @pytest.mark.parametrize("n_free", [0, 4_000, 30_000])
 def test_a_snapshot_that_cannot_be_written_is_only_slower(fused, library_there, fill, n_free, monkeypatch, caplog):
     monkeypatch.setattr(snapshot, "MIN_NEW_VECTORS", -1)
+    monkeypatch.setattr(snapshot, "NEW_SHARE", -1)
     answer = search(library_there, fused.embed_text(["rain"])[0])
     make_room = fill(n_free)
     with contextlib.suppress(LibraryError):
