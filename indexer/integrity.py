@@ -85,11 +85,11 @@ class _Comparison:
             self._compare(batch)
         n_unknown = int((~self._is_known).sum())
         if self._n_absent:
-            yield f"{name} lacks {self._n_absent:,} vectors of the database"
+            yield f"{name} lacks {plural(self._n_absent, 'vector')} of the database"
         if n_unknown:
-            yield f"{name} holds {n_unknown:,} vectors that the database does not"
+            yield f"{name} holds {plural(n_unknown, 'vector')} that the database does not"
         if self._n_different:
-            yield f"{name} differs from the database in {self._n_different:,} vectors"
+            yield f"{name} differs from the database in {plural(self._n_different, 'vector')}"
 
     def _compare(self, batch: list[Blob]) -> None:
         whole = []

@@ -333,7 +333,7 @@ SNAPSHOTS = {
     "junk": (lambda data: b"x" * len(data), "does not open as an index of 9 vectors"),
     "untrained": (lambda data: flip(data, data.index(b"IxSQ") + 32), "does not open as an index"),
     "huge": (lambda data: flip(data, len(data) - 9 * 8 - 4), "does not open as an index"),
-    "vector": (lambda data: flip(data, 200), "differs from the database in 1 vectors"),
+    "vector": (lambda data: flip(data, 200), "differs from the database in 1 vector"),
     "label": (lambda data: flip(data, len(data) - 9 * 8 + 3), "vectors out of order"),
 }
 
@@ -379,8 +379,8 @@ def other_snapshot(world, make):
 @pytest.mark.parametrize(
     ("make", "messages"),
     [
-        (lambda whole: whole[1:], ["lacks {n} vectors"]),
-        (lambda whole: [*whole, Vectors(77, UNIT[None])], ["holds 1 vectors that the database does not"]),
+        (lambda whole: whole[1:], ["lacks {n} vector"]),
+        (lambda whole: [*whole, Vectors(77, UNIT[None])], ["holds 1 vector that the database does not"]),
         (lambda whole: [Vectors(each.embedding_id + 10, each.rows) for each in whole], ["lacks 9", "holds 9"]),
         (lambda whole: [Vectors(each.embedding_id, -each.rows) for each in whole], ["differs from the database in 9"]),
     ],
