@@ -1,19 +1,18 @@
 """Sound files to waveforms: probe a header, decode block by block to mono float32 at one sample rate."""
 
-import io
+import contextlib
 import os
-import re
 import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-import soundfile
 import soxr
 
 from clapsearch.errors import AudioError, UnreadableError
+from clapsearch.sndfile import SndFile
 
 T = TypeVar("T")
 
@@ -25,12 +24,21 @@ MIN_SR, MAX_SR = 1_000, 1_536_000
 BLOCK_SAMPLES = 1 << 18
 # A mean this far under the loudest channel is cancelled (out of phase) or diluted (one live channel of many).
 CANCELLED_DB = 20.0
-# Streams carry their own framing and no exact length; only the others can be caught cut short.
-STREAM_FORMATS = frozenset({"MP3", "OGG"})
-# Tools that do not know the length yet write 0 or a number close to one of these (ffmpeg, arecord, SoX, espeak).
-_PLACEHOLDERS = (1 << 31, 1 << 32)
-_UNKNOWN_LENGTH = (1 << 63) - 1
-_WRONG_LENGTH = re.compile(r"(?:data|SSND|riff|Riff size|Data Size)\s*:\s*(\d+) \(should be (\d+)\)")
+
+
+class Sound(Protocol):
+    """An open file, whichever library reads it."""
+
+    n_samples: int
+    sr: int
+    channels: int
+    format: str
+
+    def blocks(self, n_block: int) -> Iterator[npt.NDArray[np.float32]]:
+        """Yield blocks of at most `n_block` samples, shape (n, channels); AudioError if the end is not reached."""
+
+    def close(self) -> None:
+        """Close the file."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +121,7 @@ def probe(path: str | os.PathLike[str]) -> AudioInfo:
     AudioError
         If it is no sound file that libsndfile knows, or outside the limits of this module.
     """
-    with _open(path) as sound:
+    with contextlib.closing(_open(path)) as sound:
         return _info(sound)
 
 
@@ -170,7 +178,7 @@ def _pass(
     sr: int,
     on_block: Callable[[], None],
 ) -> tuple[AudioInfo, T]:
-    with _open(path) as sound:
+    with contextlib.closing(_open(path)) as sound:
         info = _info(sound)
         native = _Native(sound, info, mix, on_block)
         result = consume(_resample(iter(native), info.sr, sr))
@@ -181,28 +189,21 @@ def _pass(
 class _Native:
     """Mono blocks at the file's own rate, checked as they pass."""
 
-    sound: soundfile.SoundFile
+    sound: Sound
     info: AudioInfo
     mix: Downmix
     on_block: Callable[[], None]
     n_samples: int = 0
 
     def __iter__(self) -> Iterator[npt.NDArray[np.float32]]:
-        n_block = max(1, BLOCK_SAMPLES // self.info.channels)
-        while len(block := self._read(n_block)):
+        for block in self.sound.blocks(max(1, BLOCK_SAMPLES // self.info.channels)):
             self._check(block)
             self.n_samples += len(block)
             self.on_block()
             yield self.mix(block)
-        self._check_length()
-
-    def _read(self, n_block: int) -> npt.NDArray[np.float32]:
-        try:
-            block: npt.NDArray[np.float32] = self.sound.read(n_block, dtype="float32", always_2d=True)
-        except soundfile.LibsndfileError as error:
-            at = f"decoding fails after {self.n_samples / self.info.sr:.2f} s"
-            raise AudioError(f"damaged or truncated: {at} ({error.error_string})") from error
-        return block
+        if self.n_samples < MIN_DURATION_S * self.info.sr:
+            found = f"{self.n_samples} samples at {self.info.sr} Hz"
+            raise AudioError(f"too short: {found}, at least 1 ms is needed")
 
     def _check(self, block: npt.NDArray[np.float32]) -> None:
         if not np.isfinite(block).all():
@@ -210,14 +211,6 @@ class _Native:
             raise AudioError(f"NaN or infinite sample at {first / self.info.sr:.3f} s; export the file again")
         if self.n_samples + len(block) > MAX_DURATION_S * self.info.sr:
             raise AudioError(f"longer than the limit of {MAX_DURATION_S / 3600:.0f} h; split the file")
-
-    def _check_length(self) -> None:
-        if self.n_samples < MIN_DURATION_S * self.info.sr:
-            raise AudioError(f"too short: {self.n_samples} samples at {self.info.sr} Hz, at least 1 ms is needed")
-        is_stream = self.info.format.split("/")[0] in STREAM_FORMATS
-        if not is_stream and self.n_samples < 0.99 * self.info.n_samples:
-            got_s, said_s = self.n_samples / self.info.sr, self.info.duration_s
-            raise AudioError(f"truncated: the header promises {said_s:.2f} s, the file holds {got_s:.2f} s")
 
 
 def _resample(blocks: Iterator[npt.NDArray[np.float32]], sr_in: int, sr_out: int) -> Iterator[npt.NDArray[np.float32]]:
@@ -231,48 +224,13 @@ def _resample(blocks: Iterator[npt.NDArray[np.float32]], sr_in: int, sr_out: int
     yield stream.resample_chunk(np.zeros(0, np.float32), last=True)
 
 
-class _Sound(soundfile.SoundFile):  # type: ignore[misc]  # soundfile carries no types
-    """A sound that is read forwards only: soundfile seeks after every block, and a streamed FLAC cannot."""
-
-    def seekable(self) -> bool:
-        """Never."""
-        return False
-
-    def close(self) -> None:
-        """Close the file below too."""
-        super().close()
-        if isinstance(self.name, io.FileIO):
-            self.name.close()
-
-
-class _Unclosed(io.FileIO):
-    """A WAV whose sizes were never filled in, seen with the RIFF size (8) that makes libsndfile take all there is."""
-
-    def readinto(self, buffer: Any, /) -> int | None:
-        """Read, and lay the size over bytes 4 to 8."""
-        at = self.tell()
-        n = super().readinto(buffer)
-        view = memoryview(buffer).cast("B")
-        for i in range(max(at, 4), min(at + (n or 0), 8)):
-            view[i - at] = (8, 0, 0, 0)[i - 4]
-        return n
-
-
-def _open(path: str | os.PathLike[str]) -> soundfile.SoundFile:
-    """Open for reading; the only place where libsndfile's open errors are translated."""
+def _open(path: str | os.PathLike[str]) -> Sound:
+    """Open for reading."""
     try:
         _check_file(path)
-        sound = _sound(path)
-        if not _is_unclosed(path, sound):
-            return sound
-        sound.close()
-        return _Sound(_Unclosed(path))
+        return SndFile(path)
     except OSError as error:
         raise UnreadableError(f"cannot be read: {error.strerror or error}") from error
-    except soundfile.LibsndfileError as error:
-        # libsndfile says "File does not exist" of an MP3 without frames.
-        reason = "Format not recognised." if "not exist" in error.error_string else error.error_string
-        raise AudioError(f"not a sound file that can be decoded ({reason})") from error
 
 
 def _check_file(path: str | os.PathLike[str]) -> None:
@@ -285,36 +243,9 @@ def _check_file(path: str | os.PathLike[str]) -> None:
         pass
 
 
-def _sound(path: str | os.PathLike[str]) -> _Sound:
-    # Bytes on POSIX, so that names that are not valid UTF-8 open too; libsndfile wants text on Windows.
-    native = os.fspath(path) if os.name == "nt" else os.fsencode(path)
-    try:
-        return _Sound(native)
-    except TypeError as error:  # soundfile asks for the sample rate of a .raw file
-        raise AudioError("raw samples without a header; convert it to WAV or FLAC") from error
-
-
-def _is_unclosed(path: str | os.PathLike[str], sound: _Sound) -> bool:
-    """Whether a WAV's sizes were never filled in: no samples, and a RIFF chunk that is not the whole file."""
-    if sound.frames or sound.format not in {"WAV", "WAVEX"}:
-        return False
-    with open(path, "rb") as file:
-        riff_size = int.from_bytes(file.read(8)[4:], "little")
-        return riff_size + 8 != os.fstat(file.fileno()).st_size
-
-
-def _info(sound: soundfile.SoundFile) -> AudioInfo:
-    n_samples = 0 if sound.frames == _UNKNOWN_LENGTH else sound.frames
-    info = AudioInfo(n_samples, sound.samplerate, sound.channels, f"{sound.format}/{sound.subtype}")
-    if not MIN_SR <= info.sr <= MAX_SR:
-        raise AudioError(f"sample rate of {info.sr} Hz is outside {MIN_SR} to {MAX_SR} Hz")
-    if info.channels < 1:
+def _info(sound: Sound) -> AudioInfo:
+    if not MIN_SR <= sound.sr <= MAX_SR:
+        raise AudioError(f"sample rate of {sound.sr} Hz is outside {MIN_SR} to {MAX_SR} Hz")
+    if sound.channels < 1:
         raise AudioError("no channels")
-    for said, found in _WRONG_LENGTH.findall(sound.extra_info):
-        if int(found) < 0.99 * int(said) and not _is_placeholder(int(said)):
-            raise AudioError(f"truncated: the header promises {said} bytes of sound, the file holds {found}")
-    return info
-
-
-def _is_placeholder(n_bytes: int) -> bool:
-    return any(abs(n_bytes - placeholder) <= 4096 for placeholder in _PLACEHOLDERS)
+    return AudioInfo(sound.n_samples, sound.sr, sound.channels, sound.format)
