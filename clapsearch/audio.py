@@ -12,6 +12,7 @@ import numpy.typing as npt
 import soxr
 
 from clapsearch.errors import AudioError, UnreadableError
+from clapsearch.media import AUDIO_SUFFIXES, VIDEO_SUFFIXES, Media
 from clapsearch.sndfile import SndFile
 
 T = TypeVar("T")
@@ -48,12 +49,12 @@ class AudioInfo:
     Attributes
     ----------
     n_samples : int
-        Samples per channel at the file's own rate; 0 where the header does not know (a streamed FLAC).
+        Samples per channel at the file's own rate; 0 where the header does not know (a streamed FLAC, raw AAC).
     sr : int
         Sample rate in Hz.
     channels : int
     format : str
-        Container and encoding as libsndfile names them, such as ``WAV/PCM_24``.
+        Container and encoding as libsndfile or ffmpeg names them, such as ``WAV/PCM_24`` or ``MOV/AAC``.
     """
 
     n_samples: int
@@ -119,7 +120,7 @@ def probe(path: str | os.PathLike[str]) -> AudioInfo:
     UnreadableError
         If the bytes cannot be read.
     AudioError
-        If it is no sound file that libsndfile knows, or outside the limits of this module.
+        If it holds no sound that can be decoded, or is outside the limits of this module.
     """
     with contextlib.closing(_open(path)) as sound:
         return _info(sound)
@@ -225,10 +226,14 @@ def _resample(blocks: Iterator[npt.NDArray[np.float32]], sr_in: int, sr_out: int
 
 
 def _open(path: str | os.PathLike[str]) -> Sound:
-    """Open for reading."""
+    """Open for reading, with the library that a name's suffix asks for.
+
+    The suffix decides, for ffmpeg finds some sound in almost anything: it gets nothing that libsndfile refuses.
+    """
+    suffix = os.path.splitext(os.fsencode(path))[1].lower()
     try:
         _check_file(path)
-        return SndFile(path)
+        return Media(path) if suffix in AUDIO_SUFFIXES | VIDEO_SUFFIXES else SndFile(path)
     except OSError as error:
         raise UnreadableError(f"cannot be read: {error.strerror or error}") from error
 

@@ -5,13 +5,17 @@ import os
 import re
 from collections.abc import Callable, Sequence
 
-AUDIO_SUFFIXES = frozenset(b".wav .wave .bwf .rf64 .w64 .aif .aiff .aifc .caf .flac .ogg .oga .opus .mp3".split())
+from clapsearch import media
+
+_SNDFILE = b".wav .wave .bwf .rf64 .w64 .aif .aiff .aifc .au .snd .caf .flac .ogg .oga .opus .mp3 .mp2".split()
+_AUDIO = media.AUDIO_SUFFIXES.union(_SNDFILE)
+_AUDIO_OR_VIDEO = _AUDIO | media.VIDEO_SUFFIXES
 
 
-def is_audio(name: bytes, *, video: bool = False) -> bool:  # noqa: ARG001
-    """Whether a file name ends like a format that libsndfile decodes."""
-    _, dot, suffix = name.rpartition(b".")
-    return dot + suffix.lower() in AUDIO_SUFFIXES
+def is_audio(name: bytes, *, video: bool = False) -> bool:
+    """Whether a file name ends like a format that can be decoded; that of a video only if asked for."""
+    dot = name.rfind(b".")
+    return dot > 0 and name[dot:].lower() in (_AUDIO_OR_VIDEO if video else _AUDIO)
 
 
 def is_hidden(name: bytes) -> bool:

@@ -6,15 +6,28 @@ import pytest
 
 from indexer.filters import excluder, is_audio, is_hidden
 
-
-@pytest.mark.parametrize("name", [b"a.wav", b"A.WAV", b"a.b.Flac", b"a.aif", b"\xff\xfe.ogg", b"two\nlines.mp3"])
-def test_audio_suffixes_count_in_any_case(name):
-    assert is_audio(name)
+SOUNDS = [b"a.wav", b"A.WAV", b"a.b.Flac", b"a.aif", b"a.snd", b"\xff\xfe.ogg", b"two\nlines.mp3", b"a.m4a", b"a.WMA"]
+VIDEOS = [b"a.mp4", b"A.MOV", b"a.webm", b"a.wav.mkv", b"\xff.avi"]
 
 
-@pytest.mark.parametrize("name", [b"a.txt", b"wav", b".wav", b"a.wav.part", b"a.wav ", b"a.mp4", b""])
-def test_other_names_are_no_sounds(name):
+@pytest.mark.parametrize("video", [False, True])
+@pytest.mark.parametrize("name", SOUNDS)
+def test_audio_suffixes_count_in_any_case(name, video):
+    assert is_audio(name, video=video)
+
+
+@pytest.mark.parametrize("name", VIDEOS)
+def test_videos_are_taken_only_if_asked_for(name):
     assert not is_audio(name)
+    assert is_audio(name, video=True)
+
+
+@pytest.mark.parametrize("video", [False, True])
+@pytest.mark.parametrize(
+    "name", [b"a.txt", b"wav", b"mp4", b".", b".wav", b".mp4", b"a.", b"a.wav.part", b"a.wav ", b"a.ts", b"a.dts", b""]
+)
+def test_other_names_are_no_sounds(name, video):
+    assert not is_audio(name, video=video)
 
 
 def test_dot_names_are_hidden():
