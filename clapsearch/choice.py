@@ -42,7 +42,7 @@ def embedder_for_index(
     if not full and weights_hash(chosen) != active.weights_hash:
         raise CheckpointError(
             f"the library {settings.library} was made with checkpoint {active.name}, not {chosen.name}; "
-            f"to embed everything again: clapsearch index --full --checkpoint {chosen.name}"
+            f"to embed everything again: clapsearch reembed --checkpoint {chosen.name}"
         )
     return _deferred(chosen, settings, None if full else active, batch_size=batch_size, is_new=full)
 

@@ -141,7 +141,7 @@ def check_same_space(embedder: Embedder, library: Checkpoint) -> None:
         raise CheckpointError(
             f"checkpoint {ours.name} is not what this library was made with "
             f"({library.name}; other {', '.join(differing)}); "
-            f"to embed everything again with it: clapsearch index --full --checkpoint {ours.name}"
+            f"to embed everything again with it: clapsearch reembed --checkpoint {ours.name}"
         )
 
 

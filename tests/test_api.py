@@ -115,7 +115,7 @@ def test_the_library_decides_its_checkpoint(session: clapsearch.Session, tmp_pat
     other = str(make_checkpoint(tmp_path / "other", seed=1))
     asked = clapsearch.open(session.settings.library, checkpoint=other, device="cpu")
     assert len(asked.search("rain")) == 9  # questions go to the library's own
-    with pytest.raises(CheckpointError, match=f"clapsearch index --full --checkpoint {other}"):
+    with pytest.raises(CheckpointError, match=f"clapsearch reembed --checkpoint {other}"):
         asked.index([sounds])
 
 

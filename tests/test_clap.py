@@ -360,7 +360,7 @@ def test_the_same_space_is_weights_front_end_and_resampler(fused: ClapEmbedder) 
     ours = fused.checkpoint
     check_same_space(fused, dataclasses.replace(ours, name="moved", backend="torch-cuda", precision="float16"))
     for entry, words in (("weights_hash", "weights"), ("front_end", "front end"), ("resampler", "resampler")):
-        with pytest.raises(CheckpointError, match=rf"other {words}\); .*clapsearch index --full --checkpoint"):
+        with pytest.raises(CheckpointError, match=rf"other {words}\); .*clapsearch reembed --checkpoint"):
             check_same_space(fused, dataclasses.replace(ours, **{entry: "x"}))
 
 

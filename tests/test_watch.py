@@ -369,6 +369,20 @@ def test_a_loop_of_links_and_a_pipe_named_like_a_sound_do_no_harm(world, fused):
 # Troubles
 
 
+def test_a_clock_that_jumps_changes_nothing(world, fused, monkeypatch):
+    jumps = iter([0, 4e9, -1e6, 1e12, 5, 2e9] * 1000)
+    monkeypatch.setattr(time, "time", lambda: next(jumps))
+    with watching(world.library, fused, rescan_s=0.2) as it:
+        path = write(world.folder / "e.wav", 50)
+        os.utime(path, (4e9, 4e9))
+        it.until_told("indexed", "e.wav")
+        path.unlink()
+        it.until_told("missing", "e.wav")
+        write(world.folder / "rain" / "f.wav", 51)
+        it.until_told("indexed", "f.wav")
+    assert found(world.library, fused) == sorted([*ALL, "f.wav"])
+
+
 def test_a_bad_file_is_told_once_however_often_it_is_tried(world, fused):
     (world.folder / "locked.wav").write_bytes(world.a.read_bytes())
     (world.folder / "locked.wav").chmod(0)

@@ -66,10 +66,10 @@ def reembed(
     library: options.Library = None,
     offline: options.Offline = False,
 ) -> None:
-    """Embed every known sound again, with --checkpoint by another one.
+    """Embed every known sound again.
 
-    Searches go on with the old vectors until every sound has new ones. An interrupted change of checkpoint goes on when
-    the same command is run again.
+    With --checkpoint, by another one: searches go on with the old vectors until every sound has new ones, and an
+    interrupted change goes on when the same command is run again.
     """
     settings = resolve(library=library, checkpoint=checkpoint, device=device, offline=offline)
     with api.Session(settings) as session, _progress_bar() as on_progress, stop_signals(say_saving) as stop:

@@ -15,7 +15,10 @@ def forget(
     dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Only count.")] = False,
     library: options.Library = None,
 ) -> None:
-    """Delete sounds from the library, with their vectors; files are not touched. Nothing else deletes any."""
+    """Delete sounds from the library.
+
+    Their vectors go too; files are not touched. Nothing else deletes any.
+    """
     from clapsearch.present import plural, printable
 
     with api.Session(resolve(library=library)) as session:
@@ -34,7 +37,10 @@ def relocate(
     new: Annotated[str, typer.Argument(metavar="NEW", help="Where it is now.")],
     library: options.Library = None,
 ) -> None:
-    """Say that a folder is at another place now, and nothing has to be read again."""
+    """Say where a folder is now.
+
+    Nothing has to be read again.
+    """
     from clapsearch.present import plural
 
     with api.Session(resolve(library=library)) as session:
@@ -47,7 +53,10 @@ def backup(
     force: Annotated[bool, typer.Option("--force", help="Replace FILE.")] = False,
     library: options.Library = None,
 ) -> None:
-    """Copy the library into one file, while others may search and write; use it with --library."""
+    """Copy the library into one file.
+
+    Others may search and write meanwhile. The copy is a library: use it with --library.
+    """
     from clapsearch.present import printable, size
 
     with api.Session(resolve(library=library)) as session:

@@ -26,7 +26,10 @@ def verify(
     device: options.Device = "auto",
     offline: options.Offline = False,
 ) -> None:
-    """Check the library against itself and the files on disk, and say what mends each fault; nothing is changed."""
+    """Check the library against itself and the files.
+
+    Every fault comes with the command that mends it; nothing is changed.
+    """
     with api.Session(resolve(library=library, device=device, offline=offline)) as session:
         found = session.verify(sample=sample, on_check=_show_progress if as_json else _show)
     if as_json:

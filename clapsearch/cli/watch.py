@@ -43,7 +43,10 @@ def watch(
     library: options.Library = None,
     offline: options.Offline = False,
 ) -> None:
-    """Keep the library up to date with folders while they change, until stopped."""
+    """Follow folders and keep the library up to date.
+
+    A line for every change, until it is stopped; searches and other commands may run meanwhile.
+    """
     if systemd and launchd:
         raise UsageError("--systemd and --launchd are two forms of one service; choose one")
     settings = resolve(library=library, checkpoint=checkpoint, device=device, offline=offline)
