@@ -4,6 +4,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,8 +12,14 @@ from test_store import CHECKPOINT, INFO, start, unit_rows
 
 from clapsearch import snapshot
 from clapsearch.audio import AudioInfo
-from clapsearch.search import Hit, search
+from clapsearch.search import Hit
+from clapsearch.search import search as search_what_is_there
 from clapsearch.store import Library, Place, Writing
+
+
+def search(library: Library, query: np.ndarray, **how: Any) -> list[Hit]:
+    """Search, although the folder of these libraries is made up."""
+    return search_what_is_there(library, query, include_offline=True, **how)
 
 
 def fill(writing: Writing, n_sounds: int, *, first: int = 0, n_vectors: int = 1) -> None:

@@ -3,11 +3,10 @@
 from pathlib import Path
 
 import pytest
-from test_search import fill, shown
+from test_search import fill, search, shown
 from test_store import unit_rows
 
 from clapsearch import snapshot
-from clapsearch.search import search
 from clapsearch.store import Library
 
 

@@ -59,14 +59,14 @@ def write(path, waveform):
 
 
 def spills(pid, folder):
-    """Return the temporary files in a folder that a process has open."""
+    """Return the nameless files in a folder that a process has open."""
     links = []
     for entry in Path(f"/proc/{pid}/fd").iterdir():
         try:
             links.append(os.readlink(entry))
         except FileNotFoundError:  # closed meanwhile
             continue
-    return [link for link in links if link.startswith(f"{folder}/")]
+    return [link for link in links if link.startswith(f"{folder}/") and link.endswith("(deleted)")]
 
 
 # --- equal to the bit ------------------------------------------------------------------------------------------------
