@@ -5,6 +5,7 @@ After a kill every vector and every sound must be right or absent, a search must
 without disturbance, must end in the library that never saw a kill.
 """
 
+import contextlib
 import gzip
 import multiprocessing
 import os
@@ -269,10 +270,19 @@ class Undisturbed:
         answers(story.path)
 
 
+def fork_server() -> Any:
+    """Return a context whose processes are forked from a server that has imported all that takes long.
+
+    Only installed modules: the server does not know where the tests are.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["clapsearch.clap", "clapsearch.search", "indexer.watch", "alembic.command"])
+    return context
+
+
 def start(story: Story) -> Any:
     """Run a story's work in a process, forked from a server that has imported everything; returns it begun."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["stories", "alembic.command"])
+    context = fork_server()
     ours, theirs = context.Pipe()
     process = context.Process(target=_play, args=(story, theirs, pipeline.COMMIT_FILES))
     process.start()
@@ -291,8 +301,9 @@ def _play(story: Story, started: Any, commit_files: int) -> None:
 
 def kill(process: Any) -> bool:
     """Kill a process as a power cut would; its workers must end by themselves. Returns whether it still ran."""
-    workers = psutil.Process(process.pid).children(recursive=True) if process.is_alive() else []
-    is_hit = process.is_alive()
+    is_hit, workers = process.is_alive(), []
+    with contextlib.suppress(psutil.NoSuchProcess):  # it ends just now
+        workers = psutil.Process(process.pid).children(recursive=True)
     process.kill()
     process.join(TIMEOUT_S)
     _, alive = psutil.wait_procs(workers, timeout=20)

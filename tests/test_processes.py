@@ -1,6 +1,5 @@
 """Several processes on one library: a watcher, an indexer and many searches at once."""
 
-import multiprocessing
 import shutil
 import sys
 import time
@@ -12,7 +11,7 @@ import pytest
 import soundfile
 import torch
 from signals import noise
-from stories import TIMEOUT_S, check_whole, state
+from stories import TIMEOUT_S, check_whole, fork_server, state
 
 from clapsearch.clap import ClapEmbedder
 from clapsearch.errors import LibraryBusyError
@@ -89,8 +88,7 @@ def test_a_watcher_an_indexer_and_searches_share_a_library(fused_folder, fused, 
     query = np.asarray(fused.embed_text(["rain"])[0])
     expected = {hit.path.name: hit.score for hit in search(library, query, top_k=1000) if "steady" in str(hit.path)}
     assert len(expected) == 6
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["stories"])
+    context = fork_server()
     shared = started, stop, errors = context.Semaphore(0), context.Event(), context.Queue()
     jobs = [(run_watch, folder, fused_folder), (run_index, folder, fused_folder)]
     jobs += 3 * [(run_searches, query, expected)]

@@ -1,6 +1,5 @@
 """Runs that are ended half way: what was finished stays and is not done again; test_kills.py has the random ones."""
 
-import multiprocessing
 import os
 import shutil
 import signal
@@ -15,6 +14,7 @@ import pytest
 import soundfile
 import torch
 from signals import noise
+from stories import fork_server
 
 from clapsearch.clap import ClapEmbedder
 from clapsearch.store import Library
@@ -70,8 +70,7 @@ def run_index(library: Path, checkpoint: Path, folder: Path, started, commit_fil
 
 def start(story_folder: Path, checkpoint: Path, library: Path, *, commit_files: int = 4, die_at: int | None = None):
     """Start such a process, fork server behind it so that torch is imported once; returns it when it begins."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["clapsearch.clap", "clapsearch.store", "alembic.command"])
+    context = fork_server()
     ours, theirs = context.Pipe()
     process = context.Process(target=run_index, args=(library, checkpoint, story_folder, theirs, commit_files, die_at))
     process.start()
