@@ -12,7 +12,7 @@
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -224,13 +224,26 @@ class Session:
             If it cannot start; what goes wrong later is said and tried again.
         """
         from clapsearch.choice import embedder_for_index
+        from indexer.plan import check_folders
         from indexer.watch import Pace, watch
 
-        embedder = embedder_for_index(self.settings, self._active(), full=False, batch_size=None)
+        paths = _paths(folders)
+        if self._active() is None:  # before a library is made, or a checkpoint looked for
+            check_folders(paths)
+            if not paths:
+                raise UsageError("the library has no folders yet; name one: clapsearch watch FOLDER")
+        embedder_for_index(
+            self.settings, self._active(), full=False, batch_size=None
+        )  # is it there, is it the right one?
+
+        def open_embedder() -> "Embedder":
+            active = self._active()
+            settings = replace(self.settings, checkpoint=None) if active else self.settings
+            return embedder_for_index(settings, active, full=False, batch_size=None)
+
         options = _options(exclude=exclude, video=video, workers=workers)
-        pace = Pace(rescan_s, rescan_only)
-        library, paths = self._open(create=True), _paths(folders)
-        watch(library, embedder, paths, options, pace, on_entry=on_entry, say=say, should_stop=should_stop)
+        pace, library = Pace(rescan_s, rescan_only), self._open(create=True)
+        watch(library, open_embedder, paths, options, pace, on_entry=on_entry, say=say, should_stop=should_stop)
 
     def search(self, query: str, *, top_k: int = 10, include_offline: bool = False) -> "list[Hit]":
         """Find sounds by words.
@@ -275,7 +288,7 @@ class Session:
         from clapsearch.search import search
 
         check_top_k(top_k)
-        library, path = self._open(), Path(file).expanduser().absolute()
+        library, path = self._open(), absolute(file)
         vector = self._embed_file(path)
         return search(library, vector, top_k=top_k, exclude=path, include_offline=include_offline)
 
@@ -299,7 +312,7 @@ class Session:
 
         check_top_k(top_k)
         texts = candidates(labels)
-        sound = self._embed_file(Path(file).expanduser().absolute())
+        sound = self._embed_file(absolute(file))
         return describe(sound, self._questioner(), texts, top_k=top_k)
 
     def status(self) -> Status:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from clapsearch import snapshot
-from clapsearch.embedder import Embedder
+from clapsearch.embedder import Embedder, check_same_space
 from clapsearch.errors import LibraryError
 from clapsearch.store import Library, Place, Writing
 from indexer.decode import STALL_S, DecodePool, Skipped
@@ -133,7 +133,8 @@ class _Run:
     def _open_checkpoint(self) -> None:
         """Find whose vectors to write. The model loads only now where it decides that; else when it is needed."""
         with self.library.reading() as reading:
-            active, self._old_space = reading.checkpoint(), reading.space()
+            self._active, self._old_space = reading.checkpoint(), reading.space()
+        active = self._active
         if active and not self.options.full:
             self._space = self._old_space
             return
@@ -270,6 +271,8 @@ class _Run:
         if isinstance(result, Embedded) and is_new:
             checkpoint_id = writing.add_checkpoint(self.embedder.checkpoint)
             if checkpoint_id not in self._space:  # another backend than before: vectors that can be compared
+                if self._active is not None:  # unless another process changed the checkpoint meanwhile
+                    check_same_space(self.embedder, self._active)
                 self._space.append(checkpoint_id)
             writing.add_embedding(content_id, checkpoint_id, result.vectors, replaces=self._space)
         match = self._leaving.match(place, result.content_hash)

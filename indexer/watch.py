@@ -52,7 +52,7 @@ DEFAULT_OPTIONS, DEFAULT_PACE = Options(), Pace()
 
 def watch(
     library: Library,
-    embedder: Embedder,
+    open_embedder: Callable[[], Embedder],
     folders: Sequence[Path] = (),
     options: Options = DEFAULT_OPTIONS,
     pace: Pace = DEFAULT_PACE,
@@ -66,6 +66,8 @@ def watch(
 
     Parameters
     ----------
+    open_embedder : callable
+        Returns the embedder that belongs to the library; called again when another command changed its checkpoint.
     on_entry : callable
         Hears of every change once searches see it.
     say : callable
@@ -80,37 +82,33 @@ def watch(
         and what they kept from being done is tried again.
     """
     with library.watched():
-        only = _begin(library, embedder, folders, options)
-        # Globs and the like belong to the folders that were named, and these have them now.
-        watcher = _Watcher(
-            library, embedder, replace(options, exclude=None, video=None), pace, only, on_entry, say, clock
-        )
+        only = _begin(library, folders, options)
+        options = replace(options, exclude=None, video=None)  # the folders that were named have them now
+        watcher = _Watcher(library, open_embedder, options, pace, only, on_entry, say, clock)
         with watcher.observers():
             while not should_stop():
                 watcher.tick(should_stop)
                 watcher.pause()
 
 
-def _begin(library: Library, embedder: Embedder, folders: Sequence[Path], options: Options) -> frozenset[int] | None:
+def _begin(library: Library, folders: Sequence[Path], options: Options) -> frozenset[int] | None:
     """Return the ids of the roots to watch, or None for all that there are and will be."""
     with library.reading() as reading:
         known = reading.roots()
     if not folders and not known:
         raise UsageError("the library has no folders yet; name one: clapsearch watch FOLDER")
     check_folders([folder for folder in folders if holder_of(folder, known) is None])  # a known one may be offline
-    chosen = None
-    if folders:
-        with library.exclusive(wait_s=options.wait_s):
-            roots = choose_roots(library, folders, options.exclude, options.video)
-        chosen = frozenset(root.id for root in roots)
-    _ = embedder.checkpoint  # the model loads now: the first change should not wait for it
-    return chosen
+    if not folders:
+        return None
+    with library.exclusive(wait_s=options.wait_s):
+        roots = choose_roots(library, folders, options.exclude, options.video)
+    return frozenset(root.id for root in roots)
 
 
 @dataclass
 class _Watcher:
     library: Library
-    embedder: Embedder
+    open_embedder: Callable[[], Embedder]
     options: Options
     pace: Pace
     only: frozenset[int] | None
@@ -126,6 +124,12 @@ class _Watcher:
     def __post_init__(self) -> None:
         self._dirty, self._stillness = Dirty(self.clock), Stillness(self.clock)
         self._next_rescan = self._not_before = self._next_health = self.clock()
+        self._load()
+
+    def _load(self) -> None:
+        """Load the model now: the first change should not wait for it."""
+        self._embedder = self.open_embedder()
+        self._space = self._embedder.checkpoint.space
 
     @contextmanager
     def observers(self) -> Iterator[None]:
@@ -158,7 +162,10 @@ class _Watcher:
     def _follow_roots(self) -> None:
         """Other commands add, relocate and forget roots meanwhile, and folders come and go."""
         with self.library.reading() as reading:
-            roots = reading.roots()
+            roots, active = reading.roots(), reading.checkpoint()
+        if active and active.space != self._space:
+            self.say(f"the library has checkpoint {active.name} now")
+            self._load()
         self._roots = frozenset(root.path for root in roots if self.only is None or root.id in self.only)
         for root in self._observers.follow(self._roots):
             self._dirty.add(root, is_event=False)
@@ -189,7 +196,7 @@ class _Watcher:
         try:
             report = index(
                 self.library,
-                self.embedder,
+                self._embedder,
                 options=self.options,
                 under=parts,
                 is_ready=self._stillness.is_ready,

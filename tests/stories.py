@@ -141,7 +141,7 @@ class Watching(Updating):
         dirty.QUIET_S, stillness.STILL_S, watch.TICK_S = 0.02, 0.05, 0.02
         library = self.open()
         watch.watch(
-            library, self.embedder(), [self.folder], TWO_WORKERS, Pace(rescan_s=1), should_stop=self._until_empty()
+            library, self.embedder, [self.folder], TWO_WORKERS, Pace(rescan_s=1), should_stop=self._until_empty()
         )
         library.close()
 

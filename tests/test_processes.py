@@ -36,7 +36,8 @@ def run_watch(path, folder, checkpoint, started, stop, errors):
     said = []
     library, embedder = Library.open(path), load(checkpoint)
     started.release()
-    watch.watch(library, embedder, [folder], Options(n_workers=1), Pace(), say=said.append, should_stop=stop.is_set)
+    options = Options(n_workers=1)
+    watch.watch(library, lambda: embedder, [folder], options, Pace(), say=said.append, should_stop=stop.is_set)
     for line in said:
         if "trying again" in line and "is being written by process" not in line:
             errors.put(line)

@@ -9,6 +9,7 @@ import pytest
 from peek import Watched, found
 from world import ALL, ONE_WORKER, names, write
 
+from clapsearch.errors import CheckpointError
 from indexer.pipeline import index
 
 # Embedding everything again
@@ -54,6 +55,14 @@ def test_backends_mix_in_one_library(world, fused, commit_each):
     assert (report.indexed, report.recognised, other.n_embedded) == (2, 2, 2)
     assert all_embeddings(world.library) == {"torch-cpu": 5, "torch-elsewhere": 2}
     assert found(world.library, fused) == [*ALL, "m0.wav", "m1.wav", "m2.wav", "m3.wav"]
+
+
+def test_vectors_of_another_checkpoint_never_enter_by_the_way(world, unfused):
+    """As when another process changed the library's checkpoint after the model was loaded."""
+    write(world.folder / "e.wav", 72)
+    with pytest.raises(CheckpointError, match="is not what this library was made with"):
+        world.index(unfused)
+    assert checkpoints(world.library) == {"fused": 5}
 
 
 # Changing the checkpoint

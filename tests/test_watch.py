@@ -444,17 +444,32 @@ def test_a_full_disk_is_said_and_survived(library, fused, tmp_path, small_disk):
 
 def test_a_second_watcher_is_refused_with_the_first_ones_number(world, fused):
     with watching(world.library, fused), pytest.raises(LibraryBusyError, match=rf"watched by process {os.getpid()} si"):
-        watch_module.watch(world.library, fused, should_stop=lambda: True)
+        watch_module.watch(world.library, lambda: fused, should_stop=lambda: True)
 
 
 def test_nothing_to_watch_is_refused(library, no_model):
     with pytest.raises(UsageError, match="clapsearch watch FOLDER"):
-        watch_module.watch(library, no_model, should_stop=lambda: True)
+        watch_module.watch(library, lambda: no_model, should_stop=lambda: True)
 
 
 def test_an_unknown_folder_that_is_not_there_is_refused(world, no_model, tmp_path):
     with pytest.raises(ClapsearchError, match="does not exist"):
-        watch_module.watch(world.library, no_model, [tmp_path / "gone"], should_stop=lambda: True)
+        watch_module.watch(world.library, lambda: no_model, [tmp_path / "gone"], should_stop=lambda: True)
+
+
+def test_a_change_of_checkpoint_by_another_command_is_followed(world, fused, unfused):
+    by_name = {str(each.checkpoint.name): each for each in (fused, unfused)}
+
+    def open_embedder():
+        with world.library.reading() as reading:
+            return by_name[reading.checkpoint().name]
+
+    with watching(world.library, fused, open_embedder=open_embedder) as it:
+        world.index(unfused, full=True, wait_s=5.0)
+        write(world.folder / "e.wav", 50)
+        it.until_told("indexed", "e.wav")
+    assert f"the library has checkpoint {unfused.checkpoint.name} now" in it.lines
+    assert found(world.library, unfused) == [*SHORT, "e.wav", "long.wav"]
 
 
 def test_it_says_how_it_is_while_it_runs(world, fused):

@@ -46,7 +46,7 @@ class Watching:
         pace = Pace(how.pop("rescan_s", NEVER_S), how.pop("rescan_only", False))
         watch.watch(
             self.library,
-            self.embedder,
+            how.pop("open_embedder", lambda: self.embedder),
             folders,
             ONE_WORKER,
             pace,
