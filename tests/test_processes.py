@@ -36,7 +36,7 @@ def run_watch(path, folder, checkpoint, started, stop, errors):
     said = []
     library, embedder = Library.open(path), load(checkpoint)
     started.release()
-    options = Options(n_workers=1)
+    options = Options(n_workers=1, wait_s=WAIT_S)
     watch.watch(library, lambda: embedder, [folder], options, Pace(), say=said.append, should_stop=stop.is_set)
     for line in said:
         if "trying again" in line and "is being written by process" not in line:
