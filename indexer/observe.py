@@ -41,6 +41,7 @@ EVENTS: list[type[FileSystemEvent]] = [
     FileMovedEvent,
 ]
 _OVERFLOW = "overflow"
+_PROBE = "/dev"
 # Only inotify tells when a file is closed after writing; elsewhere only size and mtime say that it is complete.
 _IS_OPEN = {"modified": True, "closed": False, "moved": False} if sys.platform == "linux" else {}
 
@@ -141,8 +142,27 @@ class Observers:
         except OSError as error:
             self.modes[root] = Mode("rescans", _problem(root, error))
             return False
+        if (limit := self._limit()) is not None:  # folders below may be without a watch: watchdog does not say so
+            self._observer.unschedule(watch)
+            self.modes[root] = Mode("rescans", _problem(root, limit))
+            return False
         self._observed[root] = _Observed(watch, identity)
         return True
+
+    def limit_problem(self) -> str | None:
+        """Say which limit of the system keeps new folders from being watched, if one does."""
+        error = self._limit() if self._observed else None
+        return None if error is None else _problem(next(iter(self._observed)), error)
+
+    def _limit(self) -> OSError | None:
+        """Return what keeps one more folder from being watched: a folder that no sounds are in."""
+        if sys.platform != "linux":
+            return None
+        try:
+            self._observer.unschedule(self._observer.schedule(FileSystemEventHandler(), _PROBE))
+        except OSError as error:
+            return error
+        return None
 
     def _mode(self, root: bytes) -> Mode:
         if self._rescan_only:

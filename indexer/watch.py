@@ -120,6 +120,8 @@ class _Watcher:
     _failed: dict[bytes, str] = field(default_factory=dict)
     _retry_s: float = RETRY_S
     _n_in_batch: int = 0
+    _is_lost: bool = False
+    _limit: str | None = None
 
     def __post_init__(self) -> None:
         self._dirty, self._stillness = Dirty(self.clock), Stillness(self.clock)
@@ -178,7 +180,11 @@ class _Watcher:
     def _gather(self) -> None:
         """Ask for what is due by the clock."""
         if self.clock() >= self._next_rescan:
-            self._next_rescan = self.clock() + self.pace.rescan_s
+            self._next_rescan, self._is_lost = self.clock() + self.pace.rescan_s, False
+            problem = self._observers.limit_problem()
+            if problem and problem != self._limit:
+                self.say(f"new folders are found by rescans only: {problem}")
+            self._limit = problem
             for root in self._roots:
                 self._dirty.add(root, is_event=False)
         # What is gone is looked at together with whatever is new: it may be the same file.
@@ -270,8 +276,9 @@ class _Watcher:
         self._dirty.add(*place)
 
     def _on_lost(self) -> None:
-        self.say("events were lost: looking at everything")
-        self._next_rescan = self.clock()
+        if not self._is_lost:
+            self.say("events were lost: looking at everything")
+        self._is_lost, self._next_rescan = True, self.clock()
 
     def _place(self, path: bytes) -> tuple[bytes, bytes | None] | None:
         """Return the innermost root that holds a path, and the path in it (None: the root); None if it is not ours."""

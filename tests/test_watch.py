@@ -1,5 +1,6 @@
 """Watching folders for real: real events, real files, a real (tiny) model; what a change becomes."""
 
+import errno
 import os
 import shutil
 import sys
@@ -17,6 +18,7 @@ from world import ALL, ONE_WORKER, SHORT, write
 
 from clapsearch.errors import ClapsearchError, LibraryBusyError, UsageError
 from clapsearch.store import Library
+from indexer import observe
 from indexer import watch as watch_module
 from indexer.health import read_health
 from indexer.pipeline import index
@@ -280,8 +282,11 @@ def test_an_overflow_of_the_kernels_queue_makes_it_look_at_everything(world, fus
 
     with watching(world.library, fused) as it:
         monkeypatch.setattr(watch_module._Watcher, "_on_event", lambda self, event: None)
-        logger.warning("Inotify queue overflowed; filesystem events were lost")
+        for _ in range(100):
+            logger.warning("Inotify queue overflowed; filesystem events were lost")
         it.until_said("events were lost: looking at everything")
+        it.settled(0.3)
+    assert len([line for line in it.lines if "lost" in line]) <= 3  # once for each look at everything
 
 
 # Roots that come and go
@@ -490,19 +495,38 @@ def test_the_word_of_a_dead_watcher_does_not_count(world, fused):
     assert read_health(world.library.health) is None
 
 
+def limited(monkeypatch, n_watches):
+    """Let the system refuse more than so many watched folders."""
+    from watchdog.observers.inotify_c import InotifyFD
+
+    real, used = InotifyFD.add_callback, set()
+
+    def add_callback(self, path, *rest):
+        if len(used | {path}) > n_watches:
+            raise OSError(errno.ENOSPC, "inotify watch limit reached")
+        if path != observe._PROBE.encode():
+            used.add(path)
+        return real(self, path, *rest)
+
+    monkeypatch.setattr(InotifyFD, "add_callback", add_callback)
+
+
 def test_a_reached_limit_of_the_system_is_told_with_the_line_that_raises_it(world, fused, monkeypatch):
-    import errno
-
-    from watchdog.observers.inotify import InotifyEmitter
-
-    def fail(self):
-        raise OSError(errno.ENOSPC, "inotify watch limit reached")
-
-    monkeypatch.setattr(InotifyEmitter, "on_thread_start", fail)
+    limited(monkeypatch, 2)  # there are three folders
     with watching(world.library, fused, rescan_s=0.3) as it:
+        it.until_said("by rescans (fs.inotify.max_user_watches is ")
         it.until_said("sudo sysctl fs.inotify.max_user_watches=")
         write(world.folder / "e.wav", 50)
         it.until_told("indexed", "e.wav")
+
+
+def test_a_limit_that_is_reached_later_is_told_too(world, fused, monkeypatch):
+    limited(monkeypatch, 5)  # the three folders and two more
+    with watching(world.library, fused, rescan_s=0.3) as it:
+        for number in range(4):
+            write(world.folder / f"new{number}" / f"e{number}.wav", 50 + number)
+        it.until_said("new folders are found by rescans only: fs.inotify.max_user_watches is ")
+        it.until_told("indexed", "e0.wav", "e1.wav", "e2.wav", "e3.wav")
 
 
 @pytest.mark.slow
