@@ -58,7 +58,14 @@ def index(
 
 
 def reembed(
-    checkpoint: options.Checkpoint = None,
+    checkpoint: Annotated[
+        str | None,
+        typer.Option(
+            "--checkpoint",
+            metavar="ID|FOLDER|mini",
+            help="The CLAP weights to change to. [env: CLAPSEARCH_CHECKPOINT; default: the library's own]",
+        ),
+    ] = None,
     device: options.Device = "auto",
     workers: options.Workers = None,
     batch_size: options.BatchSize = None,
@@ -133,7 +140,8 @@ def _show(report: "Report") -> None:
     always = {"indexed", "unchanged", "failed"}
     typer.echo(", ".join(f"{n:,} {name}" for name, n in counts.items() if n or name in always))
     if not any(counts.values()) and not report.offline:
-        typer.echo("clapsearch: no sound files there (wav, aiff, caf, flac, ogg, opus, mp3, w64, rf64)", err=True)
+        kinds = "wav, aiff, flac, ogg, opus, mp3, m4a and others; videos with --video"
+        typer.echo(f"clapsearch: no sound files there ({kinds})", err=True)
     if report.indexed:
         stages = ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in report.seconds.items())
         typer.echo(f"{report.audio_s / 3600:.2f} hours of sound in {report.wall_s:.1f} s: {stages}")
