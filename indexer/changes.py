@@ -15,6 +15,8 @@ class Changes:
 
     Attributes
     ----------
+    n_found : int
+        Files that the walk found.
     unchanged, still_failed : int
         Files that need nothing: in the results, or not because their bytes failed before.
     returned : dict of int to File
@@ -29,6 +31,7 @@ class Changes:
         The root is not there, or suddenly empty, as an unmounted drive is: nothing is said about its sounds.
     """
 
+    n_found: int = 0
     unchanged: int = 0
     still_failed: int = 0
     returned: dict[int, File] = field(default_factory=dict)
@@ -83,6 +86,7 @@ def compare(
             changes.still_failed += 1
         else:
             changes.unchanged += 1
+    changes.n_found = n_found
     lost = {
         sound_id: File(relpath, size, mtime_ns)
         for relpath, sound_id, size, mtime_ns, _, _, missing in unseen.values()

@@ -2,7 +2,6 @@
 
 import contextlib
 import gc
-import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,6 +26,8 @@ class Plan:
 
     Attributes
     ----------
+    n_found : int
+        Files that the walk found.
     places : dict
         Every candidate and its place.
     returned, gone : dict
@@ -39,6 +40,7 @@ class Plan:
         Paths that need another look: candidates that may still be written, and sounds that linger.
     """
 
+    n_found: int = 0
     places: dict[bytes, Place] = field(default_factory=dict)
     unchanged: int = 0
     still_failed: int = 0
@@ -53,6 +55,7 @@ class Plan:
 
     def add(self, root: Root, changes: Changes) -> None:
         """Take up what one root needs."""
+        self.n_found += changes.n_found
         if changes.is_offline:
             self.offline.append(root)
             return
@@ -185,7 +188,7 @@ def make_plan(
     on_file : callable
         Hears now and then how many files were found.
     """
-    plan, numbers = Plan(), itertools.count(1)
+    plan = Plan()
     with library.reading() as reading, _no_garbage():
         all_paths = {root.path for root in reading.roots()}
         for root in roots:
@@ -195,7 +198,7 @@ def make_plan(
             parts = under[root.path] if under is not None and is_there(root.path) else None
             parts, found = _find(root, parts, all_paths)
             changes = compare(
-                _counted(found, numbers, on_file),
+                _counted(found, plan.n_found, on_file),
                 reading.known(root.id, space, under=parts),
                 is_whole=parts is None,
                 everything=everything,
@@ -232,10 +235,9 @@ def _no_garbage() -> Iterator[None]:
 
 
 def _counted(
-    found: Iterable[File | Unreadable], numbers: Iterator[int], on_file: Callable[[int], None]
+    found: Iterable[File | Unreadable], n_before: int, on_file: Callable[[int], None]
 ) -> Iterator[File | Unreadable]:
-    for item in found:
-        n_files = next(numbers)
+    for n_files, item in enumerate(found, n_before + 1):
         if not n_files % TELL_EVERY:
             on_file(n_files)
         yield item

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 
 from indexer.filters import is_audio, is_hidden, is_left_out
 
-
 _FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0)  # a pipe that took its place would block
 
 
