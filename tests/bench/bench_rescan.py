@@ -55,7 +55,7 @@ def make_library(path: Path, folder: Path, checkpoint: Checkpoint = CHECKPOINT) 
                 content_id = writing.add_content(hash_content(os.fsencode(file)), info)
                 writing.add_embedding(content_id, checkpoint_id, vectors, replaces=())
                 relpath = os.fsencode(file.relative_to(folder))
-                    writing.place_sound(Place(root.id, relpath, status.st_size, status.st_mtime_ns), content_id)
+                writing.place_sound(Place(root.id, relpath, status.st_size, status.st_mtime_ns), content_id)
     library.close()  # as after every run, or what was written would be read from the log
     return Library.open(path)
 
