@@ -109,14 +109,14 @@ class _Walker:
             raise LinkedFolderError
         elif not relpath or (os.path.isdir(path) and not os.path.islink(path)):
             yield from self._tree(relpath)
-        elif looked := self._look(_Entry(path), relpath, is_sound=is_audio(relpath, video=self.video)):
+        elif looked := self._look(_Entry(path), relpath, is_audio(relpath, video=self.video), []):
             yield looked
 
     def _tree(self, top: bytes) -> Iterator[File | Unreadable]:
         folders, is_excluded, video = [top], self.is_excluded, self.video
         while folders:
             relpath = folders.pop()
-            prefix, below = os.path.join(relpath, b"") if relpath else b"", []
+            prefix, below = os.path.join(relpath, b"") if relpath else b"", list[bytes]()
             try:
                 with self._listed(relpath) as entries:
                     for entry in entries:
@@ -124,12 +124,12 @@ class _Walker:
                         inner = prefix + name
                         if is_hidden(name) or is_excluded(inner):
                             continue
-                        if entry.is_dir(follow_symlinks=False):
-                            below.append(inner)
-                        elif (is_sound := is_audio(name, video=video)) or entry.is_symlink():
-                            looked = self._look(entry, inner, is_sound=is_sound)
+                        if (is_sound := is_audio(name, video=video)) or entry.is_symlink():
+                            looked = self._look(entry, inner, is_sound, below)
                             if looked is not None:
                                 yield looked
+                        elif entry.is_dir():
+                            below.append(inner)
             except OSError as error:
                 yield Unreadable(relpath, error.strerror or str(error))
                 continue
@@ -156,8 +156,13 @@ class _Walker:
             if handle is not None:
                 os.close(handle)
 
-    def _look(self, entry: "os.DirEntry[Any] | _Entry", relpath: bytes, *, is_sound: bool) -> File | Unreadable | None:
-        """Look at a file, or at what a link leads to; broken links, pipes and devices are not sounds."""
+    def _look(
+        self, entry: "os.DirEntry[Any] | _Entry", relpath: bytes, is_sound: bool, below: list[bytes]
+    ) -> File | Unreadable | None:
+        """Look at a file, or at what a link leads to; broken links, pipes and devices are not sounds.
+
+        A folder, which may be named like a sound, is put among those below, or among the links.
+        """
         try:
             status = entry.stat()
         except OSError as error:
@@ -167,7 +172,7 @@ class _Walker:
         if kind == stat.S_IFREG and is_sound:
             return File(relpath, status.st_size, status.st_mtime_ns)
         if kind == stat.S_IFDIR:
-            self.links.append(relpath)
+            (self.links if entry.is_symlink() else below).append(relpath)
         return None
 
 
@@ -187,6 +192,9 @@ class _Entry(NamedTuple):
 
     def stat(self) -> os.stat_result:
         return os.stat(self.path)
+
+    def is_symlink(self) -> bool:
+        return os.path.islink(self.path)
 
 
 def _identities(paths: Iterable[bytes]) -> set[tuple[int, int]]:
