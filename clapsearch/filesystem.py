@@ -1,4 +1,4 @@
-"""What the operating system says of folders: whether they are there, and on what kind of file system."""
+"""Where a path lies; whether a folder is there, and on what kind of file system. Paths are bytes."""
 
 import os
 
@@ -9,6 +9,19 @@ _NETWORK = """9p afpfs afs beegfs ceph cifs coda davfs drvfs glusterfs gpfs lust
 _NETWORK_FUSE = """ceph curlftpfs davfs2 dropbox gcsfuse glusterfs goofys google-drive-ocamlfuse gvfsd-fuse juicefs mfs
     moosefs onedriver rclone s3fs seaweedfs smbnetfs sshfs vmhgfs-fuse"""
 NETWORK_TYPES = frozenset(_NETWORK.split()) | {f"fuse.{name}" for name in _NETWORK_FUSE.split()}
+
+
+def relative(path: bytes, folder: bytes) -> bytes | None:
+    """Return a path relative to a folder that is or holds it, b"" for the folder itself; else None."""
+    if path == folder:
+        return b""
+    below = os.path.join(folder, b"")
+    return path[len(below) :] if path.startswith(below) else None
+
+
+def joined(folder: bytes, relpath: bytes) -> bytes:
+    """Return the path that `relative` takes apart: that of the folder itself has no separator at its end."""
+    return os.path.join(folder, relpath) if relpath else folder
 
 
 def is_there(folder: bytes) -> bool:
@@ -27,15 +40,13 @@ def network_type(path: bytes) -> str | None:
     """
     import psutil
 
-    real = os.fsdecode(os.path.realpath(path))
-    mounts = [each for each in psutil.disk_partitions(all=True) if _holds(each.mountpoint, real)]
+    real = os.path.realpath(path)
+    mounts = [
+        each for each in psutil.disk_partitions(all=True) if relative(real, os.fsencode(each.mountpoint)) is not None
+    ]
     # The last of equal length lies on top of the others.
     innermost = max(reversed(mounts), key=lambda each: len(each.mountpoint), default=None)
     if innermost is None:
         return None
     is_remote = innermost.fstype.lower() in NETWORK_TYPES or "remote" in innermost.opts.split(",")  # Windows says so
     return innermost.fstype or "remote" if is_remote else None
-
-
-def _holds(mountpoint: str, path: str) -> bool:
-    return path == mountpoint or path.startswith(os.path.join(mountpoint, ""))

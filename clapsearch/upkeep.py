@@ -8,6 +8,7 @@ from pathlib import Path
 
 from clapsearch import migrate
 from clapsearch.errors import ClapsearchError, LibraryError, UsageError
+from clapsearch.filesystem import joined, relative
 from clapsearch.present import plural, printable
 from clapsearch.store import Library, Root, Writing
 
@@ -65,8 +66,8 @@ def relocate(library: Library, old: Path, new: Path) -> int:
             raise ClapsearchError(f"{printable(str(old))} is no folder of the library; it has {known}")
         staying = [root for root in roots if root not in moving]
         # If NEW is in OLD, a root may go where a deeper one still is: that one first.
-        moves = sorted(moving.items(), key=lambda move: move[0].path, reverse=_relative(after, before) is not None)
-        n_each = [_relocate(writing, root, _known_as(_joined(after, rest), staying)) for root, rest in moves]
+        moves = sorted(moving.items(), key=lambda move: move[0].path, reverse=relative(after, before) is not None)
+        n_each = [_relocate(writing, root, _known_as(joined(after, rest), staying)) for root, rest in moves]
         _settle(writing)
     return sum(n_each)
 
@@ -105,7 +106,7 @@ def _forget(writing: Writing, path: bytes, named: _Naming) -> int | None:
     inside = _at_or_below(named(path), roots, named)
     n_sounds = 0
     for root in roots:
-        relpath = b"" if root in inside else _relative(named(path), named(root.path))
+        relpath = b"" if root in inside else relative(named(path), named(root.path))
         if relpath is not None:
             n_sounds += writing.forget(root.id, relpath)
     for root in inside:
@@ -126,7 +127,7 @@ def _settle(writing: Writing) -> None:
     roots = writing.roots()  # by path: the outer ones first
     for outer in roots:
         for inner in roots:
-            if relpath := _relative(inner.path, outer.path):
+            if relpath := relative(inner.path, outer.path):
                 writing.hand_over(outer.id, relpath, inner.id)
 
 
@@ -157,7 +158,7 @@ def _parts(file: Path) -> list[Path]:
 
 def _at_or_below(path: bytes, roots: Sequence[Root], named: _Naming) -> dict[Root, bytes]:
     """Return the roots at or below a path, and where they are in it."""
-    places = ((root, _relative(named(root.path), named(path))) for root in roots)
+    places = ((root, relative(named(root.path), named(path))) for root in roots)
     return {root: relpath for root, relpath in places if relpath is not None}
 
 
@@ -165,18 +166,6 @@ def _known_as(path: bytes, roots: Sequence[Root]) -> bytes:
     """Return a path, or that of the root it is a link to."""
     real = os.path.realpath(path)
     return next((root.path for root in roots if os.path.realpath(root.path) == real), path)
-
-
-def _relative(path: bytes, folder: bytes) -> bytes | None:
-    """Return a path relative to a folder that is or holds it, b"" for the folder itself; else None."""
-    if path == folder:
-        return b""
-    below = os.path.join(folder, b"")
-    return path[len(below) :] if path.startswith(below) else None
-
-
-def _joined(folder: bytes, relpath: bytes) -> bytes:
-    return os.path.join(folder, relpath) if relpath else folder
 
 
 def _as_is(path: bytes) -> bytes:

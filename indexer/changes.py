@@ -1,9 +1,9 @@
 """Compare what a walk found with what the library knows: what is the same, what needs a look, what is gone."""
 
-import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from clapsearch.filesystem import relative
 from clapsearch.store import KnownRow
 from indexer.filters import is_left_out
 from indexer.walk import File, Unreadable
@@ -101,5 +101,4 @@ def compare(
 
 
 def _is_under(relpath: bytes, folders: tuple[bytes, ...]) -> bool:
-    sep = os.sep.encode()
-    return any(relpath == folder or relpath.startswith(folder + sep) for folder in folders)
+    return any(relative(relpath, folder) is not None for folder in folders)

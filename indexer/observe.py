@@ -24,7 +24,7 @@ from watchdog.events import (
 from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver, ObservedWatch
 
-from clapsearch.filesystem import network_type
+from clapsearch.filesystem import joined, network_type, relative
 from clapsearch.present import printable
 
 # Not opening and closing for reading: our own reads must not wake us.
@@ -183,8 +183,10 @@ class _Handler(FileSystemEventHandler):
         is_open = _IS_OPEN.get(event.event_type)
         for path in (event.src_path, event.dest_path):
             if path:
-                raw = self._root + os.fsencode(path).removeprefix(self._real)
-                self._on_event(Event(raw, event.is_directory, None if event.is_directory else is_open))
+                relpath = relative(os.fsencode(path), self._real) or b""
+                self._on_event(
+                    Event(joined(self._root, relpath), event.is_directory, None if event.is_directory else is_open)
+                )
 
 
 class _LostEvents(logging.Handler):

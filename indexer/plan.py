@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from clapsearch.errors import ClapsearchError, UsageError
-from clapsearch.filesystem import is_there
+from clapsearch.filesystem import is_there, relative
 from clapsearch.present import printable
 from clapsearch.store import Library, Place, Root
 from indexer.changes import Changes, compare
@@ -161,7 +161,7 @@ def choose_roots(
             return known
         holders = [_holder(path, known) or path for path in map(_absolute, folders)]
         chosen = [writing.add_root(path, exclude, video) for path in dict.fromkeys(holders)]
-        inner = [root for root in known if any(_is_inside(root.path, path) for path in holders)]
+        inner = [root for root in known if any(relative(root.path, path) for path in holders)]
         return list({root.id: root for root in [*inner, *chosen]}.values())
 
 
@@ -214,7 +214,7 @@ def _find(
     root: Root, parts: Sequence[bytes] | None, all_paths: set[bytes]
 ) -> tuple[Sequence[bytes] | None, Iterable[File | Unreadable]]:
     """Walk parts of a root, or all of it; parts that have to do with links to folders take a walk of everything."""
-    inner = frozenset(path for path in all_paths if path != root.path and _is_inside(path, root.path))
+    inner = frozenset(path for path in all_paths if relative(path, root.path))
     look = partial(walk, root.path, is_excluded=excluder(root.exclude), inner_roots=inner, video=root.video)
     if parts is not None:
         with contextlib.suppress(LinkedFolderError):
@@ -255,9 +255,5 @@ def holder_of(folder: Path, roots: Sequence[Root]) -> bytes | None:
 def _holder(path: bytes, roots: Sequence[Root]) -> bytes | None:
     """Return the innermost root that is or holds a folder; a link to a root is that root."""
     real = os.path.realpath(path)
-    holders = [root.path for root in roots if _is_inside(path, root.path) or real == os.path.realpath(root.path)]
+    holders = [root.path for root in roots if relative(path, root.path) or real == os.path.realpath(root.path)]
     return max(holders, key=len, default=None)
-
-
-def _is_inside(path: bytes, folder: bytes) -> bool:
-    return path != folder and path.startswith(os.path.join(folder, b""))

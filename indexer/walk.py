@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any, NamedTuple
 
+from clapsearch.filesystem import joined, relative
 from indexer.filters import is_audio, is_hidden, is_left_out
 
 _FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0)  # a pipe that took its place would block
@@ -101,11 +102,8 @@ class _Walker:
         return not is_elsewhere and not is_left_out(relpath, self.is_excluded)
 
     def _part(self, relpath: bytes) -> Iterator[File | Unreadable]:
-        path = os.path.join(self.root, relpath)
-        holder = os.path.dirname(relpath)
-        if os.path.realpath(os.path.dirname(path)) != os.path.normpath(
-            os.path.join(os.path.realpath(self.root), holder)
-        ):
+        path, holder = joined(self.root, relpath), os.path.dirname(relpath)
+        if os.path.realpath(joined(self.root, holder)) != joined(os.path.realpath(self.root), holder):
             raise LinkedFolderError
         elif not relpath or (os.path.isdir(path) and not os.path.islink(path)):
             yield from self._tree(relpath)
@@ -133,10 +131,7 @@ class _Walker:
             except OSError as error:
                 yield Unreadable(relpath, error.strerror or str(error))
                 continue
-            folders += reversed([inner for inner in below if self._path(inner) not in self.inner_roots])
-
-    def _path(self, relpath: bytes) -> bytes:
-        return os.path.join(self.root, relpath) if relpath else self.root
+            folders += reversed([inner for inner in below if joined(self.root, inner) not in self.inner_roots])
 
     @contextlib.contextmanager
     def _listed(self, relpath: bytes) -> Iterator[list[os.DirEntry[Any]]]:
@@ -144,13 +139,15 @@ class _Walker:
 
         Where the system can, the folder stays open meanwhile: to look at a file then costs a sixth less.
         """
-        handle = os.open(self._path(relpath), _FOLDER) if os.scandir in os.supports_fd else None
+        path = joined(self.root, relpath)
+        handle = os.open(path, _FOLDER) if os.scandir in os.supports_fd else None
+        folder = path if handle is None else handle
         try:
-            status = os.stat(self._path(relpath)) if handle is None else os.fstat(handle)
+            status = os.stat(folder)
             identity = (status.st_dev, status.st_ino)
             is_new = identity not in self.seen
             self.seen.add(identity)
-            with os.scandir(self._path(relpath) if handle is None else handle) as listing:
+            with os.scandir(folder) as listing:
                 yield sorted(listing, key=attrgetter("name")) if is_new else []
         finally:
             if handle is not None:
@@ -180,7 +177,7 @@ def outermost(relpaths: Iterable[bytes]) -> list[bytes]:
     """Drop the relative paths that lie inside another; the rest comes in order."""
     kept: list[bytes] = []
     for relpath in sorted(relpaths, key=lambda each: each.split(os.sep.encode())):
-        if not (kept and os.path.join(relpath, b"").startswith(os.path.join(kept[-1], b""))):
+        if not kept or (kept[-1] and relative(relpath, kept[-1]) is None):
             kept.append(relpath)
     return kept
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from clapsearch.embedder import Embedder
 from clapsearch.errors import ClapsearchError, LibraryBusyError, UsageError
+from clapsearch.filesystem import joined, relative
 from clapsearch.present import printable
 from clapsearch.store import Library
 from indexer.dirty import Dirty
@@ -213,8 +214,8 @@ class _Watcher:
         except BaseException:
             self._dirty.put_back(parts)
             raise
-        looked = [os.path.join(root, relpath) for root, some in parts.items() for relpath in some or [b""]]
-        self._stillness.settle((path.rstrip(b"/") for path in looked), report.waiting, began)
+        looked = [joined(root, relpath) for root, some in parts.items() for relpath in some or [b""]]
+        self._stillness.settle(looked, report.waiting, began)
         self._after(report)
 
     def _after(self, report: Report) -> None:
@@ -282,13 +283,9 @@ class _Watcher:
 
     def _place(self, path: bytes) -> tuple[bytes, bytes | None] | None:
         """Return the innermost root that holds a path, and the path in it (None: the root); None if it is not ours."""
-        root = max((each for each in self._roots if _holds(each, path)), key=len, default=None)
-        if root is None:
+        places = [(root, relpath) for root in self._roots if (relpath := relative(path, root)) is not None]
+        if not places:
             return None
-        relpath = path[len(root) + 1 :]
+        root, relpath = max(places, key=lambda place: len(place[0]))
         is_ours = not any(is_hidden(name) for name in relpath.split(os.sep.encode()))
         return (root, relpath or None) if is_ours else None
-
-
-def _holds(root: bytes, path: bytes) -> bool:
-    return path == root or path.startswith(os.path.join(root, b""))

@@ -7,10 +7,22 @@ import psutil
 import pytest
 
 from clapsearch.errors import LibraryError
-from clapsearch.filesystem import is_there, network_type
+from clapsearch.filesystem import is_there, joined, network_type, relative
 from clapsearch.store import Library
 
 Partition = namedtuple("Partition", "device mountpoint fstype opts")
+
+
+@pytest.mark.parametrize(
+    ("folder", "relpath"), [(b"/a", b"b/c"), (b"/", b"a"), (b"/", b""), (b"/a", b""), (b"/a\xff", b"\n")]
+)
+def test_what_is_joined_comes_apart(folder, relpath):
+    assert relative(joined(folder, relpath), folder) == relpath
+
+
+@pytest.mark.parametrize(("path", "folder"), [(b"/ab", b"/a"), (b"/a", b"/a/b"), (b"/", b"/a"), (b"b", b"a")])
+def test_what_lies_elsewhere_has_no_relative_path(path, folder):
+    assert relative(path, folder) is None
 
 
 def test_a_folder_with_anything_in_it_is_there(tmp_path):
