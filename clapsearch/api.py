@@ -419,7 +419,7 @@ class Session:
             embedder = self._questioner()
             log_mel = decode_one(raw, embedder.front_end)
         except AudioError as error:
-            raise type(error)(f"{printable(str(path))}: {error}") from error
+            raise type(error)(f"{printable(path)}: {error}") from error
         vectors = embedder.embed_audio([log_mel])[0]
         return np.asarray(vectors[0], np.float32)
 

@@ -19,7 +19,7 @@ def hits_table(hits: "Sequence[Hit]") -> str:
         is_part = (hit.start_s, hit.end_s) != (0.0, hit.duration_s)
         moment = f"{clock(hit.start_s)} to {clock(hit.end_s)}" if is_part else ""
         mark = "  (offline)" if hit.is_offline else ""
-        lines.append(f"{hit.rank:>4} {hit.score:6.3f}  {moment:<15}  {printable(str(hit.path))}{mark}")
+        lines.append(f"{hit.rank:>4} {hit.score:6.3f}  {moment:<15}  {printable(hit.path)}{mark}")
     return "\n".join(lines)
 
 
@@ -49,7 +49,7 @@ def descriptions_json(descriptions: "Sequence[Description]") -> str:
     return json.dumps(records, indent=2, ensure_ascii=False)
 
 
-def path_record(path: str) -> dict[str, str]:
+def path_record(path: str | bytes | os.PathLike[str]) -> dict[str, str]:
     """Return ``path`` as valid text, and ``path_b64`` where bytes had to be replaced."""
     raw = os.fsencode(path)
     text = raw.decode("utf-8", "replace")
@@ -58,9 +58,9 @@ def path_record(path: str) -> dict[str, str]:
     return {"path": text, "path_b64": base64.b64encode(raw).decode()}
 
 
-def printable(text: str) -> str:
-    """Escape what a terminal would obey or could not show: control characters and undecodable bytes."""
-    return "".join(char if char.isprintable() else _escaped(char) for char in text)
+def printable(text: str | bytes | os.PathLike[str]) -> str:
+    """Escape what a terminal would obey or could not show in a text or path: control characters, undecodable bytes."""
+    return "".join(char if char.isprintable() else _escaped(char) for char in os.fsdecode(text))
 
 
 def clock(seconds: float) -> str:
@@ -97,5 +97,5 @@ def _escaped(char: str) -> str:
 def _hit_record(hit: "Hit") -> dict[str, Any]:
     times = {"start_s": hit.start_s, "end_s": hit.end_s, "duration_s": hit.duration_s}
     rounded = {name: round(seconds, 3) for name, seconds in times.items()}
-    record = {"rank": hit.rank, "score": round(hit.score, 6), **path_record(str(hit.path)), **rounded}
+    record = {"rank": hit.rank, "score": round(hit.score, 6), **path_record(hit.path), **rounded}
     return {**record, "offline": hit.is_offline}

@@ -35,7 +35,7 @@ def forget(library: Library, path: Path, *, dry_run: bool = False) -> int:
             n_sounds = _forget(writing, os.fsencode(path), os.path.realpath)
         if n_sounds is None:
             raise ClapsearchError(
-                f"the library knows no sound at or under {printable(str(path))}; clapsearch status lists its folders"
+                f"the library knows no sound at or under {printable(path)}; clapsearch status lists its folders"
             )
         if dry_run:
             writing.undo()
@@ -57,13 +57,13 @@ def relocate(library: Library, old: Path, new: Path) -> int:
     """
     before, after = os.fsencode(old), os.fsencode(new)
     if before == after:
-        raise UsageError(f"{printable(str(old))} is where it was; name the old and the new place")
+        raise UsageError(f"{printable(old)} is where it was; name the old and the new place")
     with library.exclusive(wait_s=WAIT_S), library.writing() as writing:
         roots = writing.roots()
         moving = _at_or_below(before, roots, _as_is) or _at_or_below(before, roots, os.path.realpath)
         if not moving:
-            known = ", ".join(printable(os.fsdecode(root.path)) for root in roots) or "none"
-            raise ClapsearchError(f"{printable(str(old))} is no folder of the library; it has {known}")
+            known = ", ".join(printable(root.path) for root in roots) or "none"
+            raise ClapsearchError(f"{printable(old)} is no folder of the library; it has {known}")
         staying = [root for root in roots if root not in moving]
         # If NEW is in OLD, a root may go where a deeper one still is: that one first.
         moves = sorted(moving.items(), key=lambda move: move[0].path, reverse=relative(after, before) is not None)
@@ -92,7 +92,7 @@ def back_up(library: Library, file: Path, *, force: bool = False) -> int:
     except (OSError, sqlite3.Error) as error:
         reason = getattr(error, "strerror", None) or error
         raise LibraryError(
-            f"cannot back up the library to {printable(str(file))} ({reason}); check free disk space and permissions "
+            f"cannot back up the library to {printable(file)} ({reason}); check free disk space and permissions "
             "there, or choose another place"
         ) from error
     finally:
@@ -134,17 +134,17 @@ def _settle(writing: Writing) -> None:
 def _check_is_there(root: Root, path: bytes, relpaths: Sequence[bytes]) -> None:
     """Refuse a place that has none of the sounds: a slip of the keyboard would send all of them missing."""
     if not os.path.isdir(path):
-        raise ClapsearchError(f"{printable(os.fsdecode(path))} is no folder that can be read; plug it in first")
+        raise ClapsearchError(f"{printable(path)} is no folder that can be read; plug it in first")
     probes = relpaths[:: 1 + len(relpaths) // _MAX_PROBES]
     if probes and not any(os.path.lexists(os.path.join(path, relpath)) for relpath in probes):
         raise ClapsearchError(
-            f"{printable(os.fsdecode(path))} has none of the {plural(len(relpaths), 'sound')} of "
-            f"{printable(os.fsdecode(root.path))}; to add it: clapsearch index; to drop the old: clapsearch forget"
+            f"{printable(path)} has none of the {plural(len(relpaths), 'sound')} of "
+            f"{printable(root.path)}; to add it: clapsearch index; to drop the old: clapsearch forget"
         )
 
 
 def _check_target(library: Library, file: Path, *, force: bool) -> None:
-    name = printable(str(file))
+    name = printable(file)
     if any(file.exists() and part.exists() and file.samefile(part) for part in _parts(library.path.resolve())):
         raise LibraryError(f"{name} is the library itself; choose another name")
     if os.path.lexists(file) and not force:

@@ -226,6 +226,6 @@ def _limit_problem(root: bytes, name: str) -> str:
     n_folders = sum(1 for _ in os.walk(root)) if name == "max_user_watches" else 1
     enough = 1 << (2 * limit + n_folders).bit_length()
     return (
-        f"fs.inotify.{name} is {limit} and used up ({printable(os.fsdecode(root))} needs {n_folders}); "
+        f"fs.inotify.{name} is {limit} and used up ({printable(root)} needs {n_folders}); "
         f"sudo sysctl fs.inotify.{name}={enough}, then start again"
     )

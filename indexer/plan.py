@@ -124,7 +124,7 @@ def check_folders(folders: Sequence[Path]) -> None:
     """
     for folder in folders:
         if not os.path.isdir(folder):
-            raise ClapsearchError(f"cannot index {printable(str(folder))}: {_problem(folder)}")
+            raise ClapsearchError(f"cannot index {printable(folder)}: {_problem(folder)}")
 
 
 def _problem(folder: Path) -> str:
@@ -145,10 +145,8 @@ def _check_globs(folders: Sequence[Path], roots: Sequence[Root]) -> None:
         path = _absolute(folder)
         held_by = _holder(path, roots)
         if held_by not in {None, path}:
-            root = printable(os.fsdecode(held_by or b""))
-            raise UsageError(
-                f"{printable(str(folder))} is inside {root}, and --exclude belongs to that; name it instead"
-            )
+            root = printable(held_by or b"")
+            raise UsageError(f"{printable(folder)} is inside {root}, and --exclude belongs to that; name it instead")
 
 
 def choose_roots(

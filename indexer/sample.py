@@ -86,7 +86,7 @@ class _Comparison:
                 self.faults += [fault] if fault else []
 
     def _compare(self, sound: Sampled, result: Result, embedder: Embedder) -> Fault | None:
-        name, paths = printable(os.fsdecode(sound.path)), (sound.path,)
+        name, paths = printable(sound.path), (sound.path,)
         if isinstance(result, Embedded):
             self.n_embedded += 1
             problem = self._problem(sound, result.vectors, embedder.checkpoint)

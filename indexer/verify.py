@@ -1,6 +1,5 @@
 """Verify a library: the file, its vectors, its snapshot, the files on disk, and a sample embedded again. Reads only."""
 
-import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -108,7 +107,7 @@ def _check_vectors(library: Library, remedies: Remedies) -> Check:
 
 
 def _damaged(embedding_id: int, problem: str, path: bytes | None, remedies: Remedies) -> Fault:
-    of = f" of {_name(path)}" if path else ""
+    of = f" of {printable(path)}" if path else ""
     return Fault(f"embedding {embedding_id}{of}: {problem}", remedies.repair, (path,) if path else ())
 
 
@@ -137,7 +136,7 @@ def _check_files(library: Library, remedies: Remedies) -> Check:
         both = {kind: paths & again.by_kind[kind] for kind, paths in found.by_kind.items()}
         found = _Differences(both, again.offline, again.n_files)
     faults = tuple(_differing(kind, sorted(paths), remedies) for kind, paths in found.by_kind.items() if paths)
-    notes = tuple(f"not checked: {_name(root.path)} is offline{_since(root)}" for root in found.offline)
+    notes = tuple(f"not checked: {printable(root.path)} is offline{_since(root)}" for root in found.offline)
     return Check("files", found.n_files, plural(found.n_files, "file"), faults, notes)
 
 
@@ -172,7 +171,7 @@ def _by_kind(library: Library, plan: Plan, space: list[int]) -> dict[str, frozen
 
 
 def _differing(kind: str, paths: list[bytes], remedies: Remedies) -> Fault:
-    what = f"{plural(len(paths), 'file')} {kind}: {_first(map(_name, paths), len(paths))}"
+    what = f"{plural(len(paths), 'file')} {kind}: {_first(map(printable, paths), len(paths))}"
     return Fault(what, remedies.index, tuple(paths[:_FEW]))
 
 
@@ -180,10 +179,6 @@ def _first(names: Iterable[str], n_names: int) -> str:
     """Return a few of many names."""
     few = [name for name, _ in zip(names, range(_FEW), strict=False)]
     return ", ".join(few) + (f" and {n_names - len(few):,} more" if n_names > len(few) else "")
-
-
-def _name(path: bytes) -> str:
-    return printable(os.fsdecode(path))
 
 
 def _since(root: Root) -> str:

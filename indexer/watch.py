@@ -172,7 +172,7 @@ class _Watcher:
         self._roots = frozenset(root.path for root in roots if self.only is None or root.id in self.only)
         for root in self._observers.follow(self._roots):
             self._dirty.add(root, is_event=False)
-        modes = {printable(os.fsdecode(root)): str(mode) for root, mode in self._observers.modes.items()}
+        modes = {printable(root): str(mode) for root, mode in self._observers.modes.items()}
         for name, mode in modes.items():
             if self.health.modes.get(name) != mode and mode != "offline":  # that is an entry of its own
                 self.say(f"watching {name} by {mode}")

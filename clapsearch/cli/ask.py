@@ -1,6 +1,5 @@
 """The three questions: search, similar, describe."""
 
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -88,7 +87,7 @@ def _show_hits(hits: "Sequence[Hit]", as_json: bool, as_paths: bool, null: bool)
     elif null:
         _write(present.paths(hits, end=b"\0"))
     elif as_paths and sys.stdout.isatty():
-        typer.echo("\n".join(present.printable(str(hit.path)) for hit in hits))
+        typer.echo("\n".join(present.printable(hit.path) for hit in hits))
     elif as_paths:
         _write(present.paths(hits))
     elif hits:
@@ -99,7 +98,7 @@ def _explain(hits: "Sequence[Hit]", offline: Sequence[bytes]) -> None:
     from clapsearch.present import printable
 
     for root in offline:
-        name = printable(os.fsdecode(root))
+        name = printable(root)
         typer.echo(f"clapsearch: {name} is offline; --include-offline shows its sounds too", err=True)
     if not hits and not offline:
         typer.echo("clapsearch: no sounds in the library yet; add some: clapsearch index FOLDER", err=True)

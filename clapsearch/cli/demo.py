@@ -52,7 +52,7 @@ def _ask(session: api.Session, question: "Question", sounds: Path, kinds: dict[P
     marks = [kinds.get(hit.path) in question.kinds for hit in hits]
     typer.echo(f'"{question.text}": {"right" if any(marks) else "wrong"}')
     for hit, is_right in zip(hits, marks, strict=True):
-        name = printable(str(hit.path.relative_to(sounds)))
+        name = printable(hit.path.relative_to(sounds))
         typer.echo(f"  {'*' if is_right else ' '} {hit.score:5.3f}  {name}{_moment(hit)}")
     return any(marks)
 

@@ -1,7 +1,6 @@
 """The verb ``index``: run the pipeline, draw its progress, print its report."""
 
 import contextlib
-import os
 import shlex
 import sys
 from collections.abc import Callable, Iterator
@@ -127,11 +126,11 @@ def _show(report: "Report") -> None:
     from clapsearch.present import plural, printable
 
     for path, reason in report.failed:
-        typer.echo(f"skipping {printable(os.fsdecode(path))}: {printable(reason)}", err=True)
+        typer.echo(f"skipping {printable(path)}: {printable(reason)}", err=True)
     for path in report.offline:
-        typer.echo(f"offline: {printable(os.fsdecode(path))} is not there or empty; its sounds are kept", err=True)
+        typer.echo(f"offline: {printable(path)} is not there or empty; its sounds are kept", err=True)
     for before, after in report.relocated:
-        paths = " ".join(shlex.quote(printable(os.fsdecode(path))) for path in (before, after))
+        paths = " ".join(shlex.quote(printable(path)) for path in (before, after))
         typer.echo(f"it seems to have moved; if so: clapsearch relocate {paths}", err=True)
     counts = {
         name: getattr(report, name) for name in ("indexed", "recognised", "moved", "returned", "unchanged", "missing")

@@ -1,7 +1,6 @@
 """The verb ``status``."""
 
 import json
-import os
 from dataclasses import asdict
 from typing import Any
 
@@ -9,6 +8,7 @@ import typer
 
 from clapsearch import api
 from clapsearch.cli import options
+from clapsearch.present import date, path_record, plural, printable, size
 from clapsearch.settings import resolve
 
 MAX_LINES = 20
@@ -22,14 +22,12 @@ def status(as_json: options.AsJson = False, library: options.Library = None) -> 
 
 
 def _record(found: api.Status) -> dict[str, Any]:
-    from clapsearch.present import path_record
-
     return {
-        "library": path_record(str(found.library))["path"],
+        "library": path_record(found.library)["path"],
         "checkpoint": asdict(found.checkpoint) if found.checkpoint else None,
         "roots": [
             {
-                **path_record(os.fsdecode(root.path)),
+                **path_record(root.path),
                 "is_there": root.is_there,
                 "offline_since": root.offline_since,
                 "exclude": list(root.exclude),
@@ -39,55 +37,49 @@ def _record(found: api.Status) -> dict[str, Any]:
             for root in found.roots
         ],
         "counts": asdict(found.counts),
-        "missing": [{**path_record(os.fsdecode(gone.path)), "since": gone.since} for gone in found.missing],
+        "missing": [{**path_record(gone.path), "since": gone.since} for gone in found.missing],
         "watcher": asdict(found.watcher) if found.watcher else None,
-        "failures": [{**path_record(os.fsdecode(bad.path)), "reason": bad.reason} for bad in found.failures],
+        "failures": [{**path_record(bad.path), "reason": bad.reason} for bad in found.failures],
         "library_bytes": found.library_bytes,
         "snapshot_bytes": found.snapshot_bytes,
     }
 
 
 def _text(found: api.Status) -> str:
-    from clapsearch.present import plural, printable, size
-
     counts, checkpoint = found.counts, found.checkpoint
     revision = f" at revision {checkpoint.revision}" if checkpoint and checkpoint.revision else ""
     sizes = f"{size(found.library_bytes)}, snapshots {size(found.snapshot_bytes)}"
     total = f"{counts.sounds:,} in {plural(counts.contents, 'content')}, {plural(counts.vectors, 'vector')}"
     return "\n".join(
         [
-            f"library     {printable(str(found.library))}, {sizes}",
+            f"library     {printable(found.library)}, {sizes}",
             f"checkpoint  {printable(checkpoint.name) + revision if checkpoint else 'none yet'}",
             f"sounds      {total}, {counts.hours:.2f} hours; {counts.missing:,} missing",
             *map(_root_line, found.roots),
             *_watcher_lines(found),
-            *_at_most("missing", [f"{_name(gone.path)} since {_date(gone.since)}" for gone in found.missing]),
-            *_at_most("failed", [f"{_name(bad.path)}: {printable(bad.reason)}" for bad in found.failures]),
+            *_at_most("missing", [f"{printable(gone.path)} since {date(gone.since)}" for gone in found.missing]),
+            *_at_most("failed", [f"{printable(bad.path)}: {printable(bad.reason)}" for bad in found.failures]),
         ]
     )
 
 
 def _root_line(root: api.RootStatus) -> str:
-    from clapsearch.present import plural, printable
-
-    since = f" since {_date(root.offline_since)}" if root.offline_since else ""
+    since = f" since {date(root.offline_since)}" if root.offline_since else ""
     state = "" if root.is_there else f" (offline{since})"
     parts = [plural(root.counts.sounds, "sound")]
     parts += [f"{root.counts.missing:,} missing"] if root.counts.missing else []
     parts += [printable(f"without {' '.join(root.exclude)}")] if root.exclude else []
     parts += ["with videos"] if root.video else []
-    return f"folder      {_name(root.path)}{state}: {', '.join(parts)}"
+    return f"folder      {printable(root.path)}{state}: {', '.join(parts)}"
 
 
 def _watcher_lines(found: api.Status) -> list[str]:
-    from clapsearch.present import plural, printable
-
     health = found.watcher
     if health is None:
         return []
-    last = f", last batch {_date(health.last_batch_at)}" if health.last_batch_at else ""
+    last = f", last batch {date(health.last_batch_at)}" if health.last_batch_at else ""
     changes = plural(health.n_changes, "change")
-    lines = [f"watcher     process {health.pid} since {_date(health.since)}, {changes}{last}"]
+    lines = [f"watcher     process {health.pid} since {date(health.since)}, {changes}{last}"]
     lines += [f"            waiting for {plural(health.waiting, 'file')} still written"] if health.waiting else []
     lines += [f"            {printable(health.problem)}"] if health.problem else []
     return lines + [f"            {root}: {mode}" for root, mode in health.modes.items()]
@@ -97,15 +89,3 @@ def _at_most(word: str, lines: list[str]) -> list[str]:
     shown = [f"{word:<10}  {line}" for line in lines[:MAX_LINES]]
     left = len(lines) - len(shown)
     return [*shown, f"{word:<10}  and {left:,} more; --json lists them all"] if left else shown
-
-
-def _name(path: bytes) -> str:
-    from clapsearch.present import printable
-
-    return printable(os.fsdecode(path))
-
-
-def _date(unix_s: float) -> str:
-    from clapsearch.present import date
-
-    return date(unix_s)

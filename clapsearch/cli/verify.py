@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import os
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -51,7 +50,7 @@ def _fault_record(fault: "Fault") -> dict[str, Any]:
     from clapsearch.present import path_record
 
     record: dict[str, Any] = {"what": fault.what, "remedy": fault.remedy}
-    return record | ({"paths": [path_record(os.fsdecode(path)) for path in fault.paths]} if fault.paths else {})
+    return record | ({"paths": [path_record(path) for path in fault.paths]} if fault.paths else {})
 
 
 def _show(check: "Check") -> None:

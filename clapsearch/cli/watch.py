@@ -89,7 +89,7 @@ def _choices(settings: Settings, workers: int | None, globs: Sequence[str] | Non
 def _show_entry(entry: "Entry") -> None:
     from clapsearch.present import printable
 
-    path, detail = printable(os.fsdecode(entry.path)), printable(entry.detail)
+    path, detail = printable(entry.path), printable(entry.detail)
     more = {"moved": f" (from {detail})", "failed": f": {detail}"}.get(entry.kind, "")
     typer.echo(f"{_now()} {entry.kind:<10} {path}{more}")
     sys.stdout.flush()
