@@ -462,7 +462,12 @@ def absolute(path: AnyPath) -> Path:
 def _options(*, workers: int | None, **choices: Any) -> "Options":
     from indexer.pipeline import Options
 
-    return Options(n_workers=workers or max(2, (os.cpu_count() or 2) // 2), wait_s=WRITER_WAIT_S, **choices)
+    return Options(n_workers=n_workers(workers), wait_s=WRITER_WAIT_S, **choices)
+
+
+def n_workers(chosen: int | None) -> int:
+    """Return how many decode processes to run: the user's choice, or half the cores, at least 2."""
+    return chosen or max(2, (os.cpu_count() or 2) // 2)
 
 
 def _root_status(root: "Root", counts: "Counts") -> RootStatus:

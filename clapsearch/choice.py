@@ -1,6 +1,7 @@
 """Which checkpoint answers: the library's own, or, while there is none, the user's choice."""
 
 import os
+from collections.abc import Callable
 
 from clapsearch.allocator import keep_freed_memory
 from clapsearch.embedder import (
@@ -21,6 +22,11 @@ def embedder_for_questions(settings: Settings, active: Checkpoint | None) -> Def
     if active is None:
         return _deferred(_locate_choice(settings), settings)
     return _deferred(locate(active.name, revision=active.revision, offline=settings.offline), settings, active)
+
+
+def embedder_for_measuring(settings: Settings, adapt: Callable[[FrontEnd], FrontEnd]) -> DeferredEmbedder:
+    """Return the chosen checkpoint's embedder with another front end than users get, to see what that does."""
+    return _deferred(_locate_choice(settings), settings, adapt=adapt, is_new=True)
 
 
 def embedder_for_index(
@@ -58,11 +64,14 @@ def _deferred(
     *,
     batch_size: int | None = None,
     is_new: bool = False,
+    adapt: Callable[[FrontEnd], FrontEnd] = lambda front_end: front_end,
 ) -> DeferredEmbedder:
+    front_end = adapt(FrontEnd.from_config(folder.extractor_config()))
+
     def make() -> Embedder:
         from clapsearch.clap import ClapEmbedder
 
-        return ClapEmbedder(folder, device=settings.device, batch_size=batch_size)
+        return ClapEmbedder(folder, device=settings.device, batch_size=batch_size, front_end=front_end)
 
     def load() -> Embedder:
         # Decode workers and other programs share the cores: torch's waiting threads must sleep. Spinning, they cost
@@ -76,4 +85,4 @@ def _deferred(
             check_same_space(embedder, library)
         return embedder
 
-    return DeferredEmbedder(FrontEnd.from_config(folder.extractor_config()), load)
+    return DeferredEmbedder(front_end, load)

@@ -38,6 +38,8 @@ class ClapEmbedder:
         One of `settings.DEVICES`.
     batch_size : int, optional
         Windows in one forward pass; by default 1 on a CPU and `GPU_BATCH` elsewhere.
+    front_end : FrontEnd, optional
+        Another than the checkpoint's own, to measure what that does.
 
     Raises
     ------
@@ -47,9 +49,16 @@ class ClapEmbedder:
         If the device is not there.
     """
 
-    def __init__(self, folder: CheckpointFolder, *, device: str = "auto", batch_size: int | None = None) -> None:
+    def __init__(
+        self,
+        folder: CheckpointFolder,
+        *,
+        device: str = "auto",
+        batch_size: int | None = None,
+        front_end: FrontEnd | None = None,
+    ) -> None:
         self.device = _device(device)
-        self.front_end = FrontEnd.from_config(folder.extractor_config())
+        self.front_end = front_end or FrontEnd.from_config(folder.extractor_config())
         self.batch_size = batch_size or (1 if self.device == "cpu" else GPU_BATCH)
         self._half = self.device == "cuda"
         self._model, self._tokenizer = _load(folder, self.device)

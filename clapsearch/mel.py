@@ -52,6 +52,10 @@ class FrontEnd:
         ``htk`` (fused checkpoints) or ``slaney`` (unfused ones), as the extractor picks by its truncation mode.
     padding : str
         How a shorter clip is filled: ``repeatpad``, ``repeat`` or ``pad``.
+    max_moment_hop_s : float
+        Seconds from one moment to the next, at most half a window. An evaluation may choose another.
+    int16 : bool
+        Round the waveform through int16, as LAION does. An evaluation may leave it out.
     """
 
     sr: int
@@ -63,6 +67,8 @@ class FrontEnd:
     n_samples: int
     mel_scale: str
     padding: str
+    max_moment_hop_s: float = MAX_MOMENT_HOP_S
+    int16: bool = True
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> "FrontEnd":
@@ -99,14 +105,17 @@ class FrontEnd:
     @property
     def hop_frames(self) -> int:
         """Frames from one moment to the next."""
-        return round(moment_hop_s(self.n_samples / self.sr) * self.sr / self.hop_length)
+        hop_s = min(self.max_moment_hop_s, moment_hop_s(self.n_samples / self.sr))
+        return round(hop_s * self.sr / self.hop_length)
 
     @property
     def identity(self) -> str:
-        """One line that names everything which decides a log-mel."""
+        """One line that names everything which decides a log-mel and its moments."""
+        hop = "" if self.max_moment_hop_s == MAX_MOMENT_HOP_S else f" moments={self.max_moment_hop_s:g}"
         return (
             f"v{FRONT_END_VERSION} sr={self.sr} n_fft={self.n_fft} hop={self.hop_length} mels={self.n_mels}"
-            f" f={self.fmin:g}-{self.fmax:g} scale={self.mel_scale} n={self.n_samples} padding={self.padding} int16"
+            f" f={self.fmin:g}-{self.fmax:g} scale={self.mel_scale} n={self.n_samples} padding={self.padding}"
+            f"{' int16' if self.int16 else ''}{hop}"
         )
 
 
@@ -148,7 +157,7 @@ def log_mel(blocks: Iterable[npt.NDArray[np.float32]], front_end: FrontEnd) -> n
 
 def log_mel_blocks(blocks: Iterable[npt.NDArray[np.float32]], front_end: FrontEnd) -> Iterator[npt.NDArray[np.float32]]:
     """Yield the rows of `log_mel` a few hundred frames at a time; memory does not grow with the sound."""
-    stream = (quantise(block) for block in blocks)
+    stream = (quantise(block) for block in blocks) if front_end.int16 else iter(blocks)
     head, rest = _split(stream, front_end.n_samples + 1)
     if len(head) <= front_end.n_samples:
         return _spectra([_pad(head, front_end)], front_end)

@@ -10,6 +10,7 @@ import typer
 from clapsearch import __version__
 from clapsearch.cli.ask import describe, search, similar
 from clapsearch.cli.demo import demo
+from clapsearch.cli.evaluate import evaluate
 from clapsearch.cli.index import index, reembed
 from clapsearch.cli.status import status
 from clapsearch.cli.upkeep import backup, forget, relocate
@@ -27,6 +28,7 @@ app = typer.Typer(
 )
 for command in (index, watch, search, similar, describe, status, verify, forget, relocate, reembed, backup, demo):
     app.command()(command)
+app.command("eval")(evaluate)
 
 
 def _print_version(is_asked: bool) -> None:

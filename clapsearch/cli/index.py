@@ -1,20 +1,18 @@
 """The verb ``index``: run the pipeline, draw its progress, print its report."""
 
-import contextlib
 import shlex
-import sys
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from clapsearch import api
 from clapsearch.cli import options
+from clapsearch.cli.progress import progress_bar
 from clapsearch.cli.stop import CANCELLED, say_saving, stop_signals
 from clapsearch.settings import resolve
 
 if TYPE_CHECKING:
-    from indexer.report import Progress, Report
+    from indexer.report import Report
 
 
 def index(
@@ -40,7 +38,7 @@ def index(
 ) -> None:
     """Index folders, or bring all known ones up to date."""
     settings = resolve(library=library, checkpoint=checkpoint, device=device, offline=offline)
-    with api.Session(settings) as session, _progress_bar() as on_progress, stop_signals(say_saving) as stop:
+    with api.Session(settings) as session, progress_bar() as on_progress, stop_signals(say_saving) as stop:
         report = session.index(
             folders or (),
             exclude=options.globs(exclude),
@@ -78,7 +76,7 @@ def reembed(
     interrupted change goes on when the same command is run again.
     """
     settings = resolve(library=library, checkpoint=checkpoint, device=device, offline=offline)
-    with api.Session(settings) as session, _progress_bar() as on_progress, stop_signals(say_saving) as stop:
+    with api.Session(settings) as session, progress_bar() as on_progress, stop_signals(say_saving) as stop:
         report = session.index(
             full=True, workers=workers, batch_size=batch_size, on_progress=on_progress, should_stop=stop.is_set
         )
@@ -91,35 +89,6 @@ def _end(report: "Report", strict: bool) -> None:
         raise typer.Exit(CANCELLED)
     if strict and (report.failed or report.still_failed):
         raise typer.Exit(1)
-
-
-@contextlib.contextmanager
-def _progress_bar() -> "Iterator[Callable[[Progress], None]]":
-    """Draw a bar on stderr if that is a terminal; it starts at what is already done."""
-    if not sys.stderr.isatty():
-        yield lambda progress: None
-        return
-    from tqdm import tqdm
-
-    bar: tqdm[Any] | None = None
-
-    def draw(progress: "Progress") -> None:
-        nonlocal bar
-        if progress.total is None:
-            if progress.done % 1000 == 0:
-                typer.echo(f"\r{progress.done:,} files found", err=True, nl=False)
-            return
-        if bar is None:
-            typer.echo("\r", err=True, nl=False)
-            bar = tqdm(total=progress.total, initial=progress.done, unit=" files", dynamic_ncols=True, leave=False)
-        bar.set_postfix(failed=progress.failed, refresh=False)
-        bar.update(progress.done - bar.n)
-
-    try:
-        yield draw
-    finally:
-        if bar is not None:
-            bar.close()
 
 
 def _show(report: "Report") -> None:

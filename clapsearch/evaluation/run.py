@@ -1,0 +1,207 @@
+"""From a manifest to figures: what ``clapsearch eval`` does."""
+
+import contextlib
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+
+from clapsearch.errors import ClapsearchError, UsageError
+from clapsearch.evaluation import choices
+from clapsearch.evaluation.choices import Choice
+from clapsearch.evaluation.classification import classify
+from clapsearch.evaluation.clips import Clip, Manifest, select
+from clapsearch.evaluation.collection import Collection, collect
+from clapsearch.evaluation.evaluation import Evaluation, evaluate
+from clapsearch.evaluation.manifest import read_manifest
+from clapsearch.evaluation.prompts import SOUND_OF, check_templates
+from clapsearch.evaluation.split import without
+from clapsearch.mel import FrontEnd
+from clapsearch.present import plural, printable
+from clapsearch.settings import Settings
+from indexer.report import Progress
+
+OnProgress = Callable[[Progress], None]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to measure, and on what.
+
+    Attributes
+    ----------
+    manifest : Path
+        See `manifest.read_manifest`.
+    audio : Path or None
+        The folder that its paths start from.
+    where : mapping
+        Column to the values to choose clips by.
+    templates : sequence of str
+        Prompts of the zero-shot classification.
+    is_strict : bool
+        Refuse to measure if a sound is missing or fails.
+    work : Path or None
+        A folder that keeps the embeddings for the next run.
+    n_workers : int
+        Decode processes.
+    """
+
+    manifest: Path
+    audio: Path | None = None
+    where: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    templates: Sequence[str] = (SOUND_OF,)
+    is_strict: bool = False
+    work: Path | None = None
+    n_workers: int = 2
+
+
+class Bench:
+    """The clips of one request; embedded when they are first asked for, in a library that goes with it.
+
+    Parameters
+    ----------
+    settings : Settings
+        Whose checkpoint to measure.
+    request : Request
+    on_progress : callable
+
+    Raises
+    ------
+    ClapsearchError
+        If the manifest cannot be read, or `is_strict` and a sound is missing.
+    UsageError
+        If it holds nothing to measure, or no clip is chosen.
+    """
+
+    def __init__(self, settings: Settings, request: Request, on_progress: OnProgress = lambda progress: None) -> None:
+        check_templates(request.templates)
+        self.manifest: Manifest = read_manifest(request.manifest, request.audio)
+        self.clips = select(self.manifest.clips, request.where)
+        self._settings, self._request, self._on_progress = settings, request, on_progress
+        self._missing = [clip.path for clip in self.clips if not self.manifest.file(clip).is_file()]
+        self._refuse("missing", self._missing)
+        self._stack = contextlib.ExitStack()
+
+    def __enter__(self) -> Self:
+        work = self._request.work
+        self._work = work or Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="clapsearch-eval-")))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def evaluate(self, *, probe: bool = False, picture: Path | None = None) -> Evaluation:
+        """Measure retrieval, zero-shot classification and, if asked, the linear probe."""
+        with self.collect(self.clips) as collection:
+            found = evaluate(collection, self._request.templates)
+            found = replace(found, notes=[*self.manifest.notes, *found.notes])
+            return self._probe(found, collection, picture) if probe else found
+
+    def choices(self, names: Sequence[str]) -> Iterator[Choice]:
+        """Measure each choice in turn."""
+        for name in names:
+            if name == "hop":
+                with self.collect(self.clips, _finer) as fine:
+                    yield choices.hop(fine)
+                continue
+            with self.collect(self.clips) as collection:
+                if name == "int16":
+                    with self.collect(self.clips, _unrounded) as unrounded:
+                        yield choices.int16(collection, unrounded)
+                else:
+                    yield {"treatment": choices.treatment, "prompt": choices.prompt}[name](collection)
+
+    @contextlib.contextmanager
+    def collect(
+        self, clips: Sequence[Clip], adapt: Callable[[FrontEnd], FrontEnd] = lambda front_end: front_end
+    ) -> Iterator[Collection]:
+        """Embed clips; see `collection.collect`."""
+        with collect(
+            self.manifest,
+            clips,
+            self._settings,
+            self._work,
+            adapt=adapt,
+            n_workers=self._request.n_workers,
+            on_progress=self._on_progress,
+        ) as collection:
+            self._refuse("failed", [path for path, _ in collection.failed])
+            yield collection
+
+    def _refuse(self, what: str, paths: Sequence[str]) -> None:
+        if self._request.is_strict and paths:
+            raise ClapsearchError(
+                f"{plural(len(paths), 'sound')} {what}, the first is {printable(paths[0])}; "
+                "without --strict the others are measured"
+            )
+
+    def _probe(self, found: Evaluation, collection: Collection, picture: Path | None) -> Evaluation:
+        """Add the linear probe: trained on what --split or --fold leave out, else by cross-validation."""
+        from clapsearch.evaluation import probe, separation
+        from clapsearch.evaluation.picture import draw
+
+        clips, vectors = _labelled(collection)
+        labels = [clip.labels for clip in clips]
+        training = self._training_clips(clips)
+        if training:
+            with self.collect(training) as other:
+                train_clips, train_vectors = _labelled(other)
+                classes, scores = probe.predict(train_vectors, [clip.labels for clip in train_clips], vectors)
+        else:
+            single = set(probe.single_clip_labels(labels))
+            kept = [i for i, own in enumerate(labels) if not single & set(own)]
+            clips, vectors, labels = [clips[i] for i in kept], vectors[kept], [labels[i] for i in kept]
+            classes, scores = probe.cross_validate(vectors, labels, _folds(clips))
+            left_out = [f"{plural(len(single), 'label')} with one sound left out of the probe"] if single else []
+            found = replace(found, notes=[*found.notes, *left_out])
+        groups = _groups(clips)
+        if picture:
+            draw(picture, vectors, labels, title=found.checkpoint.name)
+        return replace(
+            found,
+            probe=classify([clip.path for clip in clips], labels, classes, scores),
+            separation=asdict(separation.separation(vectors, labels, groups)),
+        )
+
+    def _training_clips(self, held: Sequence[Clip]) -> list[Clip]:
+        """Return the clips that only --split or --fold leave out, without takes of what is tested."""
+        where = self._request.where
+        others = {column: values for column, values in where.items() if column not in {"split", "fold"}}
+        if others == dict(where):
+            return []
+        training = without(select(self.manifest.clips, others), held)
+        if not training:
+            raise UsageError("--probe has no sounds to learn from: --split and --fold leave none out")
+        return training
+
+
+def _labelled(collection: Collection) -> tuple[list[Clip], npt.NDArray[np.float32]]:
+    """Return the clips with labels, and the vector of each whole sound, shape (n, dim)."""
+    rows = [i for i, clip in enumerate(collection.clips) if clip.labels]
+    if not rows:
+        raise UsageError("--probe needs labels; the manifest has none")
+    return [collection.clips[i] for i in rows], np.stack([collection.vectors[i][0] for i in rows])
+
+
+def _folds(clips: Sequence[Clip]) -> list[str]:
+    from clapsearch.evaluation import probe
+
+    if all("fold" in clip.columns for clip in clips):
+        return [clip.columns["fold"] for clip in clips]
+    return probe.make_folds([clip.labels for clip in clips], _groups(clips))
+
+
+def _groups(clips: Sequence[Clip]) -> list[str]:
+    return [clip.columns.get("group", clip.path) for clip in clips]
+
+
+def _finer(front_end: FrontEnd) -> FrontEnd:
+    return replace(front_end, max_moment_hop_s=choices.HOPS_S[0])
+
+
+def _unrounded(front_end: FrontEnd) -> FrontEnd:
+    return replace(front_end, int16=False)
