@@ -25,8 +25,11 @@ def embedder_for_questions(settings: Settings, active: Checkpoint | None) -> Def
 
 
 def embedder_for_measuring(settings: Settings, adapt: Callable[[FrontEnd], FrontEnd]) -> DeferredEmbedder:
-    """Return the chosen checkpoint's embedder with another front end than users get, to see what that does."""
-    return _deferred(_locate_choice(settings), settings, adapt=adapt, is_new=True)
+    """Return the chosen checkpoint's embedder, perhaps with another front end than users get, to see what that does.
+
+    A text tower that `embedder_for_index` would refuse is measured, too.
+    """
+    return _deferred(_locate_choice(settings), settings, adapt=adapt)
 
 
 def embedder_for_index(

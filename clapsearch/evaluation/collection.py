@@ -3,7 +3,7 @@
 import contextlib
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from clapsearch.choice import embedder_for_measuring
 from clapsearch.embedder import Embedder
 from clapsearch.errors import ClapsearchError
 from clapsearch.evaluation.clips import Clip, Manifest
+from clapsearch.filesystem import relative
 from clapsearch.mel import FrontEnd
 from clapsearch.present import plural, printable
 from clapsearch.search import search
@@ -96,13 +97,12 @@ def collect(
     if not there:
         raise ClapsearchError(_nothing_there(manifest, files))
     embedder = embedder_for_measuring(settings, adapt)
-    root = Path(os.fsdecode(os.path.commonpath([*there, os.fsencode(manifest.audio)])))
     with contextlib.closing(Library.open(work / _name(settings, embedder.front_end), create=True)) as library:
         options = Options(n_workers=n_workers, retry_failed=True, video=True)
         report = index(
             library,
             embedder,
-            [root],
+            _folders(manifest, there),
             options,
             is_ready=lambda path, file: path in there,
             on_progress=on_progress,
@@ -132,6 +132,13 @@ def _collection(
         missing=[clip.path for path, clip in files.items() if path not in there],
         failed=sorted((files[path].path, reason) for path, reason in (failed | unknown).items()),
     )
+
+
+def _folders(manifest: Manifest, files: Mapping[bytes, Clip]) -> list[Path]:
+    """Return where to look: the audio folder, and for files that are not in it, theirs."""
+    audio = os.fsencode(manifest.audio)
+    folders = {os.path.dirname(path) if relative(path, audio) is None else audio for path in files}
+    return [Path(os.fsdecode(folder)) for folder in sorted(folders)]
 
 
 def _name(settings: Settings, front_end: FrontEnd) -> str:

@@ -90,7 +90,7 @@ def _check(path: Path, rows: Sequence[tuple[int, Row]]) -> list[str]:
     unknown = [name for name in columns if not (name in KNOWN or _is_caption(name) or _is_label(name))]
     notes = [f"columns that mean nothing here but to --where: {printable(', '.join(unknown))}"] if unknown else []
     n_empty = sum(1 for _, row in rows if any(map(_is_caption, columns)) and not _texts(row, _is_caption))
-    notes += [f"{plural(n_empty, 'row')} without a caption: by label only"] if n_empty else []
+    notes += [f"{plural(n_empty, 'row')} without a caption"] if n_empty else []
     return notes
 
 
