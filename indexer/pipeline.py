@@ -122,8 +122,7 @@ class _Run:
             if plan.places:
                 self._embed_all(plan)
             if not self.should_stop():
-                left = self._leaving.unclaimed.items()
-                self._note_gone({id_: path for id_, path in left if id_ not in plan.lingering})
+                self._note_gone(plan, self._leaving.unclaimed)
                 self._switch()
             self._note_end(plan)
         with self.tally.timed("snapshot"):
@@ -175,8 +174,7 @@ class _Run:
 
     def _note_walk(self, plan: Plan) -> None:
         """Write down what needs no look at bytes."""
-        moving = self._leaving.unclaimed.keys() | plan.lingering
-        self._note_gone({id_: path for id_, path in plan.gone.items() if id_ not in moving})
+        self._note_gone(plan, [id_ for id_ in plan.gone if id_ not in self._leaving.unclaimed])
         left = [root for root in plan.offline if root.offline_since is None]
         back = [root for root in plan.online if root.offline_since is not None]
         with self.tally.timed("store"), self.library.writing() as writing:
@@ -195,7 +193,9 @@ class _Run:
         self._tell(Entry("returned", path) for path in plan.returned.values())
         self._tell(Entry("failed", path, reason) for path, reason in self.tally.failed)
 
-    def _note_gone(self, gone: Mapping[int, bytes]) -> None:
+    def _note_gone(self, plan: Plan, sound_ids: Iterable[int]) -> None:
+        """Take gone sounds out of the results, but for those that linger."""
+        gone = {id_: plan.gone[id_] for id_ in sound_ids if id_ not in plan.lingering}
         with self.tally.timed("store"), self.library.writing() as writing:
             writing.mark_missing(list(gone), missing_since=time.time())
         self._tell(Entry("missing", path) for path in gone.values())
