@@ -13,6 +13,7 @@ from world import ONE_WORKER
 
 from clapsearch.store import Library
 from indexer import dirty, stillness, watch
+from indexer.health import read_health
 from indexer.report import Entry
 from indexer.watch import Pace
 
@@ -77,6 +78,12 @@ class Watching:
         time.sleep(seconds)
 
 
+def has_looked(library: Library) -> bool:
+    """Whether its watcher did a first batch, at whatever time the clock gave."""
+    health = read_health(library.health)
+    return health is not None and health.last_batch_at is not None
+
+
 @contextmanager
 def watching(library: Library, embedder, *folders: Path, **how) -> Iterator[Watching]:
     """Run a watcher, from its first look to its end; an error of its own fails the test."""
@@ -91,9 +98,7 @@ def watching(library: Library, embedder, *folders: Path, **how) -> Iterator[Watc
     thread = threading.Thread(target=run)
     thread.start()
     try:
-        it.until(
-            lambda: bool(errors) or (library.health.exists() and '"last_batch_at": 1' in library.health.read_text())
-        )
+        it.until(lambda: bool(errors) or has_looked(library), "its first look")
         yield it
     finally:
         it.stop.set()
