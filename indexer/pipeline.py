@@ -177,12 +177,13 @@ class _Run:
         self._note_gone(plan, [id_ for id_ in plan.gone if id_ not in self._leaving.unclaimed])
         left = [root for root in plan.offline if root.offline_since is None]
         back = [root for root in plan.online if root.offline_since is not None]
-        with self.tally.timed("store"), self.library.writing() as writing:
-            writing.mark_missing(list(plan.returned), missing_since=None)
-            for root in left:
-                writing.mark_offline(root.id, time.time())
-            for root in back:
-                writing.mark_offline(root.id, None)
+        if plan.returned or left or back:
+            with self.tally.timed("store"), self.library.writing() as writing:
+                writing.mark_missing(list(plan.returned), missing_since=None)
+                for root in left:
+                    writing.mark_offline(root.id, time.time())
+                for root in back:
+                    writing.mark_offline(root.id, None)
         counts = {"unchanged": plan.unchanged, "still_failed": plan.still_failed, "returned": len(plan.returned)}
         self.tally.counts.update(counts)
         self.tally.offline += [root.path for root in plan.offline]
@@ -196,8 +197,9 @@ class _Run:
     def _note_gone(self, plan: Plan, sound_ids: Iterable[int]) -> None:
         """Take gone sounds out of the results, but for those that linger."""
         gone = {id_: plan.gone[id_] for id_ in sound_ids if id_ not in plan.lingering}
-        with self.tally.timed("store"), self.library.writing() as writing:
-            writing.mark_missing(list(gone), missing_since=time.time())
+        if gone:
+            with self.tally.timed("store"), self.library.writing() as writing:
+                writing.mark_missing(list(gone), missing_since=time.time())
         self._tell(Entry("missing", path) for path in gone.values())
 
     def _note_end(self, plan: Plan) -> None:

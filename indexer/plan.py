@@ -153,10 +153,11 @@ def choose_roots(
     library: Library, folders: Sequence[Path], exclude: Sequence[str] | None, video: bool | None = None
 ) -> list[Root]:
     """Return the roots to walk: all of them without `folders`, else those that hold the folders, made if new."""
+    if not folders:
+        with library.reading() as reading:
+            return reading.roots()
     with library.writing() as writing:
         known = writing.roots()
-        if not folders:
-            return known
         holders = [_holder(path, known) or path for path in map(_absolute, folders)]
         chosen = [writing.add_root(path, exclude, video) for path in dict.fromkeys(holders)]
         inner = [root for root in known if any(relative(root.path, path) for path in holders)]

@@ -14,6 +14,7 @@ import pytest
 from peek import Watched, found
 from world import ALL, ONE_WORKER, POSIX_ONLY, SHORT, write
 
+from clapsearch import store
 from clapsearch.embedder import DeferredEmbedder
 from clapsearch.errors import ClapsearchError, LibraryBusyError, LibraryError
 from clapsearch.store import Library
@@ -42,6 +43,14 @@ def test_a_second_run_embeds_nothing_and_loads_no_model(world, no_model):
     report = world.index(no_model)
     assert (report.unchanged, report.indexed, report.recognised) == (5, 0, 0)
     assert world.library.path.read_bytes() == before
+
+
+def test_a_run_with_nothing_to_do_takes_no_turn_to_write(world, no_model, monkeypatch):
+    monkeypatch.setattr(store.library, "BUSY_TIMEOUT_MS", 100)
+    hurried = Library.open(world.library.path)
+    with world.library.writing():
+        assert index(hurried, no_model, options=ONE_WORKER).unchanged == 5
+    hurried.close()
 
 
 def test_a_new_file_is_embedded_alone(world, fused):
