@@ -19,6 +19,7 @@ from indexer.leaving import Leaving
 from indexer.ledger import Ledger, Result
 from indexer.plan import IsReady, Plan, check, choose_roots, make_plan
 from indexer.report import Entry, Progress, Report, Tally
+from indexer.worker import CHANGED
 
 COMMIT_S = 2.0
 COMMIT_FILES = 256
@@ -263,7 +264,7 @@ class _Run:
 
     def _store_one(self, writing: Writing, result: Result, path: bytes, place: Place) -> Entry:
         if _has_changed(path, place):
-            result = Skipped(path, None, "it changed while it was read; the next run takes it", transient=True)
+            result = Skipped(path, None, CHANGED, transient=True)
         if isinstance(result, Skipped):
             writing.fail_sound(place, result.content_hash, result.reason, transient=result.transient)
             self.tally.failed.append((path, result.reason))

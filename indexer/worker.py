@@ -16,6 +16,7 @@ from clapsearch.mel import FLOOR_DB, FrontEnd, LogMel, log_mel_blocks
 from indexer.spill import Spool, send
 
 HASH_BYTES = 16
+CHANGED = "it changed while it was read; the next run takes it"
 _READ_BYTES = 1 << 20
 
 
@@ -130,7 +131,7 @@ def _decode_one(
             return None
         decoded = read_log_mel(path, front_end, alive)
         if _state(path) != before:
-            raise UnreadableError("it changed while it was read; the next run takes it")
+            raise UnreadableError(CHANGED)
     except AudioError as error:
         return error
     except MemoryError:
