@@ -120,7 +120,6 @@ class _Watcher:
     _roots: frozenset[bytes] = frozenset()
     _failed: dict[bytes, str] = field(default_factory=dict)
     _retry_s: float = RETRY_S
-    _n_in_batch: int = 0
     _is_lost: bool = False
     _limit: str | None = None
 
@@ -199,7 +198,7 @@ class _Watcher:
     def _batch(self, should_stop: Callable[[], bool]) -> None:
         """Run the pipeline on all that is dirty."""
         parts = {root: relpaths for root, relpaths in self._dirty.take().items() if root in self._roots}
-        self._n_in_batch, began = 0, self.clock()
+        n_before, began = self.health.n_changes, self.clock()
         try:
             report = index(
                 self.library,
@@ -216,16 +215,16 @@ class _Watcher:
             raise
         looked = [joined(root, relpath) for root, some in parts.items() for relpath in some or [b""]]
         self._stillness.settle(looked, report.waiting, began)
-        self._after(report)
+        self._after(report, self.health.n_changes - n_before)
 
-    def _after(self, report: Report) -> None:
+    def _after(self, report: Report, n_changes: int) -> None:
         self._next_rescan = max(self._next_rescan, self.clock() + report.seconds["walk"] / RESCAN_SHARE)
         self._retry_s = RETRY_S
         if self.health.problem:
             self.say("it works again")
         self.health.problem, self.health.waiting, self.health.last_batch_at = "", len(report.waiting), time.time()
-        if self._n_in_batch > 1:
-            self.say(f"{self._n_in_batch:,} changes in {report.wall_s:.1f} s")
+        if n_changes > 1:
+            self.say(f"{n_changes:,} changes in {report.wall_s:.1f} s")
         self._write_health()
 
     @contextmanager
@@ -255,7 +254,6 @@ class _Watcher:
         if entry.kind == "failed":
             self._failed[entry.path] = entry.detail
         if not is_again:
-            self._n_in_batch += 1
             self.health.n_changes += 1
             self.on_entry(entry)
 
