@@ -147,8 +147,10 @@ class _Watcher:
         with self._troubles():
             self._follow_roots()
             self._gather()
-            if self._dirty.due_s() == 0 and self.clock() >= self._not_before:
-                self._batch(should_stop)
+            if self.clock() >= self._not_before:
+                self._follow_checkpoint()
+                if self._dirty.due_s() == 0:
+                    self._batch(should_stop)
         if self.clock() >= self._next_health:
             self._write_health()
 
@@ -164,10 +166,7 @@ class _Watcher:
     def _follow_roots(self) -> None:
         """Other commands add, relocate and forget roots meanwhile, and folders come and go."""
         with self.library.reading() as reading:
-            roots, active = reading.roots(), reading.checkpoint()
-        if active and active.space != self._space:
-            self.say(f"the library has checkpoint {active.name} now")
-            self._load()
+            roots = reading.roots()
         self._roots = frozenset(root.path for root in roots if self.only is None or root.id in self.only)
         for root in self._observers.follow(self._roots):
             self._dirty.add(root, is_event=False)
@@ -176,6 +175,14 @@ class _Watcher:
             if self.health.modes.get(name) != mode and mode != "offline":  # that is an entry of its own
                 self.say(f"watching {name} by {mode}")
         self.health.modes = modes
+
+    def _follow_checkpoint(self) -> None:
+        """Another command may change it."""
+        with self.library.reading() as reading:
+            active = reading.checkpoint()
+        if active and active.space != self._space:
+            self._load()
+            self.say(f"the library has checkpoint {active.name} now")
 
     def _gather(self) -> None:
         """Ask for what is due by the clock."""

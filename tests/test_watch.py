@@ -477,6 +477,29 @@ def test_a_change_of_checkpoint_by_another_command_is_followed(world, fused, unf
     assert found(world.library, unfused) == [*SHORT, "e.wav", "long.wav"]
 
 
+def test_a_checkpoint_that_does_not_load_is_tried_ever_more_rarely(world, fused, unfused, monkeypatch):
+    world.index(unfused, full=True)
+    monkeypatch.setattr(watch_module, "TICK_S", 0.0)
+    now_s, tries, lines, entries = 0, [], [], []
+
+    def should_stop():  # asked once a tick: no batch may run
+        nonlocal now_s
+        now_s += 1
+        return now_s > 150
+
+    def open_embedder():
+        tries.append(now_s)
+        if len(tries) > 1:
+            raise ClapsearchError("no such checkpoint")
+        return fused  # as it was before the change
+
+    hears = {"on_entry": entries.append, "say": lines.append}
+    watch_module.watch(world.library, open_embedder, should_stop=should_stop, clock=lambda: now_s, **hears)
+    assert np.diff(tries[1:]).tolist() == [2, 4, 8, 16, 32, 60]
+    assert sorted(lines) == ["no such checkpoint; trying again", f"watching {world.folder} by events"]
+    assert entries == []
+
+
 def test_it_says_how_it_is_while_it_runs(world, fused):
     with watching(world.library, fused) as it:
         write(world.folder / "e.wav", 50)
