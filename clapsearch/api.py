@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from clapsearch.errors import AudioError, LibraryMissingError, UnreadableError, UsageError
 from clapsearch.filesystem import is_there
-from clapsearch.settings import Settings, resolve
+from clapsearch.settings import RESCAN_S, Settings, resolve
 
 if TYPE_CHECKING:
     import numpy as np
@@ -199,7 +199,7 @@ class Session:
         exclude: Sequence[str] | None = None,
         video: bool | None = None,
         workers: int | None = None,
-        rescan_s: float = 60.0,
+        rescan_s: float = RESCAN_S,
         rescan_only: bool = False,
         on_entry: "Callable[[Entry], None]" = lambda entry: None,
         say: Callable[[str], None] = lambda line: None,

@@ -9,6 +9,8 @@ from clapsearch.errors import UsageError
 
 DEFAULT_CHECKPOINT = "laion/clap-htsat-fused"
 DEVICES = ("auto", "cuda", "mps", "cpu")
+# From one look of a watcher at everything to the next.
+RESCAN_S = 60.0
 
 
 @dataclass(frozen=True)

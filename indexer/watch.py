@@ -12,6 +12,7 @@ from clapsearch.embedder import Embedder
 from clapsearch.errors import ClapsearchError, LibraryBusyError, UsageError
 from clapsearch.filesystem import joined, relative
 from clapsearch.present import printable
+from clapsearch.settings import RESCAN_S
 from clapsearch.store import Library
 from indexer.dirty import Dirty
 from indexer.filters import is_audio, is_hidden
@@ -22,8 +23,7 @@ from indexer.plan import check_folders, choose_roots, holder_of
 from indexer.report import Entry, Report
 from indexer.stillness import Stillness
 
-RESCAN_S = 60.0
-# A rescan of a big or slow folder comes more rarely than that: it may take this share of the time.
+# A rescan of a big or slow folder comes more rarely than is asked for: it may take this share of the time.
 RESCAN_SHARE = 0.05
 TICK_S = 1.0
 HEALTH_S = 10.0

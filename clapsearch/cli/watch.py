@@ -13,7 +13,7 @@ from clapsearch import api
 from clapsearch.cli import options, service
 from clapsearch.cli.stop import CANCELLED, stop_signals
 from clapsearch.errors import UsageError
-from clapsearch.settings import Settings, resolve
+from clapsearch.settings import RESCAN_S, Settings, resolve
 from clapsearch.weights import BUNDLED
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def watch(
         typer.Option(
             "--rescan", min=1.0, metavar="SECONDS", help="Look at everything this often, whatever events say."
         ),
-    ] = 60.0,
+    ] = RESCAN_S,
     poll: Annotated[
         bool, typer.Option("--poll", help="Use no events, as is done on network drives: rescans find the changes.")
     ] = False,
