@@ -232,9 +232,8 @@ class Session:
             check_folders(paths)
             if not paths:
                 raise UsageError("the library has no folders yet; name one: clapsearch watch FOLDER")
-        embedder_for_index(
-            self.settings, self._active(), full=False, batch_size=None
-        )  # is it there, is it the right one?
+        # Is the checkpoint there, and the right one? Asked before a library is made.
+        embedder_for_index(self.settings, self._active(), full=False, batch_size=None)
 
         def open_embedder() -> "Embedder":
             active = self._active()
