@@ -22,7 +22,7 @@ from watchdog.events import (
     FileSystemEventHandler,
 )
 from watchdog.observers import Observer
-from watchdog.observers.api import BaseObserver, ObservedWatch
+from watchdog.observers.api import ObservedWatch
 
 from clapsearch.filesystem import joined, network_type, relative
 from clapsearch.present import printable
@@ -83,17 +83,10 @@ class Observers:
         Called when events were lost, from another thread.
     rescan_only : bool
         Watch nothing.
-    make : callable
-        Makes a watchdog observer.
     """
 
     def __init__(
-        self,
-        on_event: Callable[[Event], None],
-        on_lost: Callable[[], None],
-        *,
-        rescan_only: bool = False,
-        make: Callable[[], BaseObserver] = Observer,
+        self, on_event: Callable[[Event], None], on_lost: Callable[[], None], *, rescan_only: bool = False
     ) -> None:
         self._on_event = on_event
         self._rescan_only = rescan_only
@@ -102,7 +95,7 @@ class Observers:
         self._lost = _LostEvents(on_lost)
         logging.getLogger("watchdog").addHandler(self._lost)
         logging.getLogger("watchdog").propagate = False  # it says the same twice, with a traceback
-        self._observer = make()
+        self._observer = Observer()
         self._observer.start()
 
     def close(self) -> None:
