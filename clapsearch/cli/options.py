@@ -1,10 +1,13 @@
-"""Options that several commands share."""
+"""Options and arguments that several commands share."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+Folders = Annotated[
+    list[str] | None, typer.Argument(metavar="PATH", help="Folders of sounds; without any, all known ones.")
+]
 Library = Annotated[
     Path | None,
     typer.Option(

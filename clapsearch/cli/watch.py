@@ -21,9 +21,7 @@ if TYPE_CHECKING:
 
 
 def watch(
-    folders: Annotated[
-        list[str] | None, typer.Argument(metavar="PATH", help="Folders of sounds; without any, all known ones.")
-    ] = None,
+    folders: options.Folders = None,
     checkpoint: options.Checkpoint = None,
     device: options.Device = "auto",
     workers: options.Workers = None,
