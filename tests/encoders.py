@@ -1,4 +1,4 @@
-"""Sounds and videos for tests, written by ffmpeg's own encoders."""
+"""Sounds and videos for tests, written by ffmpeg's own encoders; ways to damage a file, and to compare sounds."""
 
 import os
 from collections.abc import Iterator, Sequence

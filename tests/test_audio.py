@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import soundfile
 import soxr
+from encoders import cut, patched, snr_db
 from signals import noise
 
 from clapsearch.audio import BLOCK_SAMPLES, AudioInfo, decode, load, probe
@@ -52,24 +53,6 @@ def write(path: Path, waveform: np.ndarray, sr: int = 48_000, *, kind: str = "WA
 def tones(duration_s: float, sr: int, *freqs_hz: float) -> np.ndarray:
     time_s = np.arange(round(duration_s * sr)) / sr
     return sum(0.2 * np.sin(2 * np.pi * freq_hz * time_s) for freq_hz in freqs_hz).astype(np.float32)
-
-
-def snr_db(found: np.ndarray, wanted: np.ndarray) -> float:
-    return float(10 * np.log10(np.square(wanted).sum() / np.square(found - wanted).sum()))
-
-
-def patched(path: Path, marker: bytes, offset: int, value: bytes) -> Path:
-    """Overwrite bytes `offset` after the first `marker`."""
-    content = bytearray(path.read_bytes())
-    at = content.index(marker) + offset
-    content[at : at + len(value)] = value
-    path.write_bytes(content)
-    return path
-
-
-def cut(path: Path, share: float) -> Path:
-    os.truncate(path, int(path.stat().st_size * share))
-    return path
 
 
 # --- what is decoded -------------------------------------------------------------------------------------------------
