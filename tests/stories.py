@@ -251,6 +251,7 @@ class Undisturbed:
             assert is_hit or process.exitcode == 0, f"{self.name} ended by itself with {process.exitcode}"
             self.check_between(story)
         story.finish()
+        assert not migrate.check(story.path)
         after = state(story.path)
         assert after == self.after, f"{self.name}: the library differs from the one that saw no kill"
         assert answers(story.path) == self.answers
@@ -333,11 +334,6 @@ def check_whole(path: Path) -> None:
     assert peek.rows(path, "PRAGMA integrity_check") == [("ok",)]
     assert peek.rows(path, "PRAGMA foreign_key_check") == []
     assert peek.rows(path, "SELECT content_id, checkpoint_id FROM embedding GROUP BY 1, 2 HAVING count(*) > 1") == []
-
-
-def main_checks(migrated: Path) -> None:
-    """Check that a library has the newest schema."""
-    assert not migrate.check(migrated)
 
 
 def make_checkpoints(home: Path) -> dict[str, Path]:
