@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from clapsearch.api import Session, open  # noqa: A004 (clapsearch.open mirrors gzip.open)
+    from clapsearch.api import Session, evaluate, open  # noqa: A004 (clapsearch.open mirrors gzip.open)
     from clapsearch.errors import ClapsearchError
     from clapsearch.search import Hit
     from clapsearch.vocabulary import Description
@@ -17,11 +17,12 @@ __version__ = "0.2.0"
 _HOMES = {
     "open": "clapsearch.api",
     "Session": "clapsearch.api",
+    "evaluate": "clapsearch.api",
     "Hit": "clapsearch.search",
     "Description": "clapsearch.vocabulary",
     "ClapsearchError": "clapsearch.errors",
 }
-__all__ = ["ClapsearchError", "Description", "Hit", "Session", "open"]
+__all__ = ["ClapsearchError", "Description", "Hit", "Session", "evaluate", "open"]
 
 
 def __getattr__(name: str) -> Any:

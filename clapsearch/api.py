@@ -11,7 +11,7 @@
 """
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from clapsearch.embedder import Checkpoint, Embedder
+    from clapsearch.evaluation.evaluation import Evaluation
     from clapsearch.search import Hit
     from clapsearch.store import Counts, Failure, Library, Missing, Root
     from clapsearch.vocabulary import Description
@@ -103,6 +104,57 @@ def open(  # noqa: A001 (clapsearch.open mirrors gzip.open)
     """
     path = Path(library) if library is not None else None
     return Session(resolve(library=path, checkpoint=checkpoint, device=device, offline=offline))
+
+
+def evaluate(
+    manifest: AnyPath,
+    *,
+    audio: AnyPath | None = None,
+    where: Mapping[str, Sequence[str]] | None = None,
+    checkpoint: str | None = None,
+    templates: Sequence[str] | None = None,
+    probe: bool = False,
+    work: AnyPath | None = None,
+    device: str = "auto",
+    offline: bool = False,
+) -> "Evaluation":
+    """Measure how well a checkpoint finds the sounds of a manifest, through the search that users get.
+
+    Parameters
+    ----------
+    manifest : path-like
+        A csv or jsonl file, or a published data set; see `clapsearch.evaluation.manifest.read_manifest`.
+    audio : path-like, optional
+        Where its paths start.
+    where : mapping, optional
+        Column to the values to choose sounds by, as in ``{"split": ["dev"]}``.
+    templates : sequence of str, optional
+        Prompts of the zero-shot classification, ``{}`` for the label.
+    probe : bool
+        Train a linear probe, too; needs scikit-learn.
+    work : path-like, optional
+        A folder that keeps the embeddings for the next run.
+    checkpoint, device, offline
+        As for `open`.
+
+    Raises
+    ------
+    ClapsearchError
+        One line that says what to do.
+    """
+    from clapsearch.evaluation.prompts import SOUND_OF
+    from clapsearch.evaluation.run import Bench, Request
+
+    request = Request(
+        manifest=absolute(manifest),
+        audio=absolute(audio) if audio is not None else None,
+        where=where or {},
+        templates=templates or (SOUND_OF,),
+        work=absolute(work) if work is not None else None,
+        n_workers=n_workers(None),
+    )
+    with Bench(resolve(checkpoint=checkpoint, device=device, offline=offline), request) as bench:
+        return bench.evaluate(probe=probe)
 
 
 class Session:

@@ -26,9 +26,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (index, watch, search, similar, describe, status, verify, forget, relocate, reembed, backup, demo):
+for command in (index, watch, search, similar, describe, status, verify, forget, relocate, reembed, backup):
     app.command()(command)
 app.command("eval")(evaluate)
+app.command()(demo)
 
 
 def _print_version(is_asked: bool) -> None:

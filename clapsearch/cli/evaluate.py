@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from clapsearch import api
+from clapsearch import __version__, api
 from clapsearch.cli import options
 from clapsearch.cli.progress import progress_bar
 from clapsearch.errors import UsageError
@@ -153,7 +153,7 @@ def _show(found: "Evaluation", against: Path | None, others: "Mapping[str, Outco
     comparison = compare(found.tasks(), others) if others is not None else None
     if as_json:
         compared = {"against": comparison_record(comparison)} if comparison else {}
-        typer.echo(json.dumps({**found.record(), **compared}, indent=2, ensure_ascii=False))
+        typer.echo(json.dumps({"clapsearch": __version__, **found.record(), **compared}, indent=2, ensure_ascii=False))
         return
     typer.echo(report.table(found))
     if comparison:

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from clapsearch import __version__
 from clapsearch.embedder import Checkpoint
 from clapsearch.errors import UsageError
 from clapsearch.evaluation import moments, retrieval, treatments
@@ -58,7 +57,6 @@ class Evaluation:
     def record(self) -> dict[str, Any]:
         """Return everything as JSON takes it; `comparison.read_tasks` reads the queries back."""
         record: dict[str, Any] = {
-            "clapsearch": __version__,
             "checkpoint": asdict(self.checkpoint),
             "n_clips": self.n_clips,
             "n_long": self.n_long,
