@@ -54,6 +54,11 @@ class Manifest:
         return Path(os.path.normpath(self.audio / clip.path))
 
 
+def clean(text: str) -> str:
+    """Return the printable words of a text with single spaces: what a query may hold."""
+    return " ".join("".join(char if char.isprintable() else " " for char in text).split())
+
+
 def merged(clips: Iterable[Clip]) -> list[Clip]:
     """Join the rows that tell of one path: data sets write one row a caption, or one a label."""
     joined: dict[str, Clip] = {}

@@ -9,7 +9,7 @@ from typing import Any
 
 from clapsearch.errors import ClapsearchError, UsageError
 from clapsearch.evaluation import layouts
-from clapsearch.evaluation.clips import Clip, Manifest, merged
+from clapsearch.evaluation.clips import Clip, Manifest, clean, merged
 from clapsearch.present import plural, printable
 
 # What further columns mean something to an evaluation; any other can be chosen by, too.
@@ -122,8 +122,3 @@ def _texts(row: Row, is_wanted: Callable[[str], bool]) -> tuple[str, ...]:
             values = value if isinstance(value, list) else str(value or "").split(separator) if separator else [value]
             found += [words for text in values if (words := clean(str(text or "")))]
     return tuple(dict.fromkeys(found))
-
-
-def clean(text: str) -> str:
-    """Return the printable words of a text with single spaces: what a query may hold."""
-    return " ".join("".join(char if char.isprintable() else " " for char in text).split())
