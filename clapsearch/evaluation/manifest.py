@@ -39,8 +39,8 @@ def read_manifest(path: Path, audio: Path | None = None) -> Manifest:
         raise ClapsearchError(f"--audio {printable(audio)} is no folder")
     layout = layouts.recognise(path)
     if layout is not None:
-        folder = Path(os.path.abspath(audio or layout.audio(path)))
-        return Manifest(layout.name, folder, merged(layout.clips(path, folder)))
+        folder = Path(os.path.abspath(audio or layout.audio))
+        return Manifest(layout.name, folder, merged(layout.clips(folder)))
     rows = list(_rows(path))
     notes = _check(path, rows)
     clips = merged(_clip(path, number, row) for number, row in rows)
