@@ -34,18 +34,17 @@ from indexer.pipeline import Options, index
 from indexer.watch import Pace
 
 TIMEOUT_S = 120
-N_SHORT = 24
 TWO_WORKERS = Options(n_workers=2)
 DATA = Path(__file__).parent / "data"
 
 
-def write_sounds(folder: Path) -> None:
-    """Write short sounds, two long ones, a copy, and a file that does not decode."""
-    for seed in range(N_SHORT):
+def write_sounds(folder: Path, *, n_short: int = 24, n_long: int = 2) -> None:
+    """Write short sounds, a few long ones, a copy, and a file that does not decode."""
+    for seed in range(n_short):
         target = folder / f"group{seed % 4}" / f"{seed}.wav"
         target.parent.mkdir(parents=True, exist_ok=True)
         soundfile.write(target, noise(0.1 + 0.01 * seed, seed=seed), 48_000)
-    for seed in (100, 101):
+    for seed in range(100, 100 + n_long):
         soundfile.write(folder / f"group{seed % 4}" / "long.wav", noise(21, seed=seed, sr=16_000), 16_000)
     shutil.copyfile(folder / "group0" / "0.wav", folder / "group3" / "copy.wav")
     (folder / "group1" / "text.wav").write_bytes(b"no sound at all")
@@ -225,7 +224,7 @@ class Undisturbed:
         shutil.copytree(self._stage, self._template, symlinks=True)
         self.before = state(story.path) if name not in {"index", "migrate"} else None
         began = time.monotonic()
-        process = start(story)
+        process = start(_play, story, pipeline.COMMIT_FILES)
         process.join(TIMEOUT_S)
         self.seconds = time.monotonic() - began
         assert process.exitcode == 0, name
@@ -244,7 +243,7 @@ class Undisturbed:
         story, n_hit = self.story(), 0
         pipeline.COMMIT_FILES = chance.choice([1, 4, 256])
         for _ in range(n_kills):
-            process = start(story)
+            process = start(_play, story, pipeline.COMMIT_FILES)
             process.join(chance.uniform(0, 0.8 * self.seconds))
             is_hit = kill(process)
             n_hit += is_hit
@@ -283,11 +282,17 @@ def fork_server() -> Any:
     return context
 
 
-def start(story: Story) -> Any:
-    """Run a story's work in a process, forked from a server that has imported everything; returns it begun."""
+def start(work: Callable[..., None], *args: Any) -> Any:
+    """Run work in a process, forked from a server that has imported everything; returns it begun.
+
+    Parameters
+    ----------
+    work : callable
+        Takes a connection, to which it sends anything once it begins, and `args`.
+    """
     context = fork_server()
     ours, theirs = context.Pipe()
-    process = context.Process(target=_play, args=(story, theirs, pipeline.COMMIT_FILES))
+    process = context.Process(target=work, args=(theirs, *args))
     process.start()
     theirs.close()
     with ours:
@@ -296,7 +301,7 @@ def start(story: Story) -> Any:
     return process
 
 
-def _play(story: Story, started: Any, commit_files: int) -> None:
+def _play(started: Any, story: Story, commit_files: int) -> None:
     pipeline.COMMIT_FILES = commit_files
     started.send(None)
     story.work()

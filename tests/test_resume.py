@@ -14,7 +14,7 @@ import pytest
 import soundfile
 import torch
 from signals import noise
-from stories import fork_server
+from stories import TIMEOUT_S, start, write_sounds
 
 from clapsearch.clap import ClapEmbedder
 from clapsearch.store import Library
@@ -24,61 +24,34 @@ from indexer.pipeline import Options, Report, index
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 
-N_SHORT = 40
-TIMEOUT_S = 120
+N_SHORT, N_LONG = 40, 3
 
 
 @dataclass(frozen=True)
 class Undisturbed:
-    """A folder, and what a library of it must hold in the end; `seconds` is how long a run takes."""
+    """A folder, and what a library of it must hold in the end."""
 
     folder: Path
     checkpoint: Path
     sounds: dict[bytes, bytes | None]
     vectors: dict[bytes, bytes]
     failures: dict[str, str]
-    seconds: float
 
 
-def write_sounds(folder: Path) -> None:
-    """Write many short sounds, a few long ones, a copy, and a file that does not decode."""
-    for seed in range(N_SHORT):
-        target = folder / f"group{seed % 4}" / f"{seed}.wav"
-        target.parent.mkdir(parents=True, exist_ok=True)
-        soundfile.write(target, noise(0.1 + 0.01 * seed, seed=seed), 48_000)
-    for seed in (100, 101, 102):
-        soundfile.write(folder / f"group{seed % 4}" / "long.wav", noise(21, seed=seed, sr=16_000), 16_000)
-    shutil.copyfile(folder / "group0" / "0.wav", folder / "group3" / "copy.wav")
-    (folder / "group1" / "text.wav").write_bytes(b"no sound at all")
-
-
-def run_index(library: Path, checkpoint: Path, folder: Path, started, commit_files: int, die_at: int | None = None):
+def run_index(started, folder: Path, checkpoint: Path, library: Path, die_at: int | None = None):
     """Index in a process of its own; `die_at` files it kills itself."""
 
     def on_progress(progress):
         if die_at is not None and progress.total is not None and progress.done >= die_at:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    pipeline.COMMIT_FILES = commit_files
+    pipeline.COMMIT_FILES = 4
     torch.set_num_threads(1)
     embedder = ClapEmbedder(locate(str(checkpoint)), device="cpu")
     started.send(None)
     opened = Library.open(library, create=True)
     index(opened, embedder, [folder], Options(n_workers=2), on_progress=on_progress)
     opened.close()
-
-
-def start(story_folder: Path, checkpoint: Path, library: Path, *, commit_files: int = 4, die_at: int | None = None):
-    """Start such a process, fork server behind it so that torch is imported once; returns it when it begins."""
-    context = fork_server()
-    ours, theirs = context.Pipe()
-    process = context.Process(target=run_index, args=(library, checkpoint, story_folder, theirs, commit_files, die_at))
-    process.start()
-    theirs.close()
-    with ours:
-        assert ours.poll(TIMEOUT_S)
-        ours.recv()
-    return process
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -93,16 +66,14 @@ def one_thread():
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory, fused_folder):
     home = tmp_path_factory.mktemp("undisturbed")
-    write_sounds(home / "sounds")
-    process = start(home / "sounds", fused_folder, home / "library.sqlite3")
-    began = time.monotonic()
+    write_sounds(home / "sounds", n_short=N_SHORT, n_long=N_LONG)
+    process = start(run_index, home / "sounds", fused_folder, home / "library.sqlite3")
     process.join(TIMEOUT_S)
-    seconds = time.monotonic() - began
     assert process.exitcode == 0
     sounds, vectors = peek.present(home / "library.sqlite3"), peek.vectors(home / "library.sqlite3")
-    assert (len(sounds), len(vectors)) == (N_SHORT + 5, N_SHORT + 3)
+    assert (len(sounds), len(vectors)) == (N_SHORT + N_LONG + 2, N_SHORT + N_LONG)
     failures = failures_of(home / "library.sqlite3")
-    return Undisturbed(home / "sounds", fused_folder, sounds, vectors, failures, seconds)
+    return Undisturbed(home / "sounds", fused_folder, sounds, vectors, failures)
 
 
 def failures_of(path: Path) -> dict[str, str]:
@@ -130,7 +101,7 @@ def complete(undisturbed: Undisturbed, path: Path, embedder) -> Report:
 
 
 def test_what_was_written_before_a_kill_is_not_done_again(undisturbed, fused, tmp_path):
-    process = start(undisturbed.folder, undisturbed.checkpoint, tmp_path / "library.sqlite3", die_at=12)
+    process = start(run_index, undisturbed.folder, undisturbed.checkpoint, tmp_path / "library.sqlite3", 12)
     process.join(TIMEOUT_S)
     assert process.exitcode == -signal.SIGKILL
     done = len(peek.vectors(tmp_path / "library.sqlite3"))
