@@ -9,6 +9,7 @@ import pytest
 import soundfile
 from signals import noise
 
+import clapsearch
 from clapsearch.cli.app import run
 
 LABELS = ("rain", "wind", "dog")
@@ -238,6 +239,59 @@ def test_choices_name_the_default_and_the_difference_of_every_other_way(evaluate
     code, _, err = evaluate(manifest, "--choice", "colour")
     assert (code, err) == (2, "clapsearch: --choice is colour; it is one of treatment, prompt, int16, hop, all\n")
     assert evaluate(manifest, "--choice", "prompt", "--probe")[0] == 2
+
+
+def test_a_probe_learns_each_fold_from_the_others_and_draws_the_space(evaluate, manifest: str, tmp_path: Path) -> None:
+    picture = tmp_path / "space.png"
+    record = json.loads(evaluate(manifest, "--probe", "--picture", picture, "--json")[1])
+    assert record["probe"]["n_clips"] == 12
+    assert record["probe"]["n_classes"] == 3
+    assert set(record["separation"]) == {"silhouette", "within", "between", "nearest_neighbour"}
+    assert len(record["queries"]["probe"]) == 12
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    out = evaluate(manifest, "--probe")[1]
+    assert f"linear probe: accuracy {record['probe']['accuracy']:.3f}" in out
+
+
+def test_a_probe_learns_from_what_a_fold_leaves_out_but_never_from_other_takes_of_it(evaluate, write) -> None:
+    labels, folds = [LABELS[i % 3] for i in range(12)], [str(1 + i // 6) for i in range(12)]
+    groups = [f"{i % 9}" for i in range(12)]  # 0, 1 and 2 have a take in both folds
+    manifest = write(label=labels, fold=folds, group=groups)
+    record = json.loads(evaluate(manifest, "--fold", "1", "--probe", "--json")[1])
+    assert record["probe"]["n_clips"] == 6
+    same = write(label=labels, fold=folds, group=["all one"] * 12)
+    code, _, err = evaluate(same, "--fold", "1", "--probe")
+    assert (code, err) == (2, "clapsearch: --probe has no sounds to learn from: --split and --fold leave none out\n")
+
+
+def test_labels_of_one_sound_are_told_and_left_out_of_the_probe(evaluate, write) -> None:
+    labels = ["rain", "wind"] * 5 + ["dog", "cat"]
+    code, out, err = evaluate(write(label=labels), "--probe", "--json")
+    assert code == 0
+    assert "clapsearch: the probe leaves out 2 labels whose sounds are all of one group of takes\n" in err
+    assert json.loads(out)["probe"]["n_clips"] == 10
+    code, _, err = evaluate(write(n=4, label=["a", "b", "c", "d"]), "--probe")
+    assert code == 2
+    assert "the sounds of every label are of one group of takes" in err
+    code, _, err = evaluate(write(n=4, caption=["a", "b", "c", "d"]), "--probe")
+    assert (code, err) == (2, "clapsearch: --probe needs labels; the manifest has none\n")
+
+
+def test_a_picture_that_cannot_be_drawn_stops_before_the_work(evaluate, manifest: str, tmp_path: Path) -> None:
+    code, _, err = evaluate(manifest, "--picture", tmp_path / "x.png")
+    assert (code, err) == (2, "clapsearch: --picture draws what --probe looks at; give both\n")
+    code, _, err = evaluate(manifest, "--probe", "--picture", tmp_path / "x.bmp")
+    assert code == 2
+    assert "ends in .png or .svg or .pdf" in err
+    code, _, err = evaluate(manifest, "--probe", "--picture", tmp_path / "none" / "x.png")
+    assert code == 1
+    assert "no such folder" in err
+
+
+def test_from_python(manifest: str, made: Path, work: str) -> None:
+    found = clapsearch.evaluate(manifest, audio=made, where={"fold": ["1", "2"]}, work=work, device="cpu", offline=True)
+    assert found.n_clips == 8
+    assert found.record()["text_to_audio"]["by_label"]["n_queries"] == 3
 
 
 def test_without_a_work_folder_nothing_is_left_behind(

@@ -84,7 +84,7 @@ def rank(queries: Sequence[str], scores: npt.NDArray[np.float64], right: npt.NDA
     precision = np.cumsum(top, axis=1) / np.arange(1, top.shape[1] + 1)
     average_precision = (precision * top).sum(axis=1) / np.minimum(relevance.sum(axis=1), MAP_AT)
     return Outcomes(
-        [query for query, is_asked in zip(queries, asked, strict=True) if is_asked],
+        [queries[i] for i in np.flatnonzero(asked).tolist()],
         relevance.argmax(axis=1) + 1,
         average_precision,
     )

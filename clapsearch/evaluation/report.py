@@ -124,4 +124,5 @@ def _moments(record: Mapping[str, Any]) -> str:
 
 
 def _pairs(figures: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in figures.items())
+    there = {name: value for name, value in figures.items() if value is not None}
+    return ", ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in there.items())

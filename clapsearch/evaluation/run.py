@@ -3,17 +3,13 @@
 import contextlib
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
-import numpy as np
-import numpy.typing as npt
-
 from clapsearch.errors import ClapsearchError, UsageError
-from clapsearch.evaluation import choices
+from clapsearch.evaluation import choices, supervised
 from clapsearch.evaluation.choices import Choice
-from clapsearch.evaluation.classification import classify
 from clapsearch.evaluation.clips import Clip, Manifest, select
 from clapsearch.evaluation.collection import Collection, collect
 from clapsearch.evaluation.evaluation import Evaluation, evaluate
@@ -96,6 +92,8 @@ class Bench:
 
     def evaluate(self, *, probe: bool = False, picture: Path | None = None) -> Evaluation:
         """Measure retrieval, zero-shot classification and, if asked, the linear probe."""
+        if probe:
+            supervised.check(picture)  # before the work
         with self.collect(self.clips) as collection:
             found = evaluate(collection, self._request.templates)
             found = replace(found, notes=[*self.manifest.notes, *found.notes])
@@ -141,31 +139,12 @@ class Bench:
 
     def _probe(self, found: Evaluation, collection: Collection, picture: Path | None) -> Evaluation:
         """Add the linear probe: trained on what --split or --fold leave out, else by cross-validation."""
-        from clapsearch.evaluation import probe, separation
-        from clapsearch.evaluation.picture import draw
-
-        clips, vectors = _labelled(collection)
-        labels = [clip.labels for clip in clips]
-        training = self._training_clips(clips)
-        if training:
-            with self.collect(training) as other:
-                train_clips, train_vectors = _labelled(other)
-                classes, scores = probe.predict(train_vectors, [clip.labels for clip in train_clips], vectors)
-        else:
-            single = set(probe.single_clip_labels(labels))
-            kept = [i for i, own in enumerate(labels) if not single & set(own)]
-            clips, vectors, labels = [clips[i] for i in kept], vectors[kept], [labels[i] for i in kept]
-            classes, scores = probe.cross_validate(vectors, labels, _folds(clips))
-            left_out = [f"{plural(len(single), 'label')} with one sound left out of the probe"] if single else []
-            found = replace(found, notes=[*found.notes, *left_out])
-        groups = _groups(clips)
-        if picture:
-            draw(picture, vectors, labels, title=found.checkpoint.name)
-        return replace(
-            found,
-            probe=classify([clip.path for clip in clips], labels, classes, scores),
-            separation=asdict(separation.separation(vectors, labels, groups)),
-        )
+        labelled = supervised.labelled(collection)
+        training = self._training_clips(labelled.clips)
+        if not training:
+            return supervised.by_folds(found, labelled, picture)
+        with self.collect(training) as other:
+            return supervised.by_training(found, labelled, supervised.labelled(other), picture)
 
     def _training_clips(self, held: Sequence[Clip]) -> list[Clip]:
         """Return the clips that only --split or --fold leave out, without takes of what is tested."""
@@ -177,26 +156,6 @@ class Bench:
         if not training:
             raise UsageError("--probe has no sounds to learn from: --split and --fold leave none out")
         return training
-
-
-def _labelled(collection: Collection) -> tuple[list[Clip], npt.NDArray[np.float32]]:
-    """Return the clips with labels, and the vector of each whole sound, shape (n, dim)."""
-    rows = [i for i, clip in enumerate(collection.clips) if clip.labels]
-    if not rows:
-        raise UsageError("--probe needs labels; the manifest has none")
-    return [collection.clips[i] for i in rows], np.stack([collection.vectors[i][0] for i in rows])
-
-
-def _folds(clips: Sequence[Clip]) -> list[str]:
-    from clapsearch.evaluation import probe
-
-    if all("fold" in clip.columns for clip in clips):
-        return [clip.columns["fold"] for clip in clips]
-    return probe.make_folds([clip.labels for clip in clips], _groups(clips))
-
-
-def _groups(clips: Sequence[Clip]) -> list[str]:
-    return [clip.columns.get("group", clip.path) for clip in clips]
 
 
 def _finer(front_end: FrontEnd) -> FrontEnd:

@@ -37,9 +37,9 @@ def score(sounds: Sequence[Vectors], texts: Vectors, treatment: str) -> Scores:
 
 
 def _score_one(sound: npt.NDArray[np.float64], texts: npt.NDArray[np.float64], treatment: str) -> Scores:
-    scores = sound @ texts
+    scores: Scores = sound @ texts
     if len(sound) == 1:
-        return scores[0]
+        return np.asarray(scores[0])
     best: Scores = scores[1:].max(axis=0)
     mean = sound[1:].mean(axis=0)
     by_treatment = {
