@@ -19,6 +19,7 @@ import pytest
 import soundfile
 from shelf import Shelf, shelf
 from signals import noise
+from typer.main import get_command
 
 import clapsearch
 from clapsearch.cli.app import app, run
@@ -467,12 +468,12 @@ def test_status_imports_no_model_and_no_index(indexed: Path) -> None:
 
 
 def test_every_command_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:
-    commands = [command.callback.__name__ for command in app.registered_commands if command.callback]
+    commands = list(get_command(app).commands)  # type: ignore[attr-defined]
     questions, upkeep = (
         ["search", "similar", "describe", "status", "verify"],
         ["forget", "relocate", "reembed", "backup"],
     )
-    assert commands == ["index", "watch", *questions, *upkeep, "demo"]
+    assert commands == ["index", "watch", *questions, *upkeep, "eval", "demo"]
     for command in commands:
         assert run([command, "--help"]) == 0
         assert f"Usage: clapsearch {command}" in capsys.readouterr().out

@@ -30,7 +30,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_every_command_prints_what_is_shown(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
-    assert len(commands()) == 9
+    assert len(commands()) == 10
     for command, shown in commands():
         result = subprocess.run(
             ["bash", "-c", command], cwd=folder, capture_output=True, text=True, check=False, timeout=300

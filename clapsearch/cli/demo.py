@@ -19,7 +19,8 @@ SHOWN = 3
 
 def demo(
     keep: Annotated[
-        Path | None, typer.Option("--keep", metavar="FOLDER", help="Write sounds and library there and keep them.")
+        Path | None,
+        typer.Option("--keep", metavar="FOLDER", help="Write sounds, library and manifest there and keep them."),
     ] = None,
 ) -> None:
     """Try it all on synthesised sounds, without network."""
@@ -29,11 +30,12 @@ def demo(
 
 def _run(folder: Path) -> None:
     from clapsearch.demo.questions import QUESTIONS
-    from clapsearch.demo.sounds import SOUNDS, write_sounds
+    from clapsearch.demo.sounds import SOUNDS, write_manifest, write_sounds
 
     sounds = folder / "sounds"
     typer.echo(f"synthesising {len(SOUNDS)} sounds ...")
     write_sounds(sounds)
+    write_manifest(folder / "manifest.csv", sounds.name)
     kinds = {sounds / sound.name: sound.kind for sound in SOUNDS}  # a kept folder may hold others too
     settings = Settings(library=folder / "library.sqlite3", checkpoint=BUNDLED, offline=True)
     with api.Session(settings) as session:

@@ -1,5 +1,6 @@
 """The catalogue of the demo sounds, and the writer that puts them into a folder."""
 
+import csv
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -69,6 +70,22 @@ def write_sounds(folder: Path) -> list[Path]:
         soundfile.write(path, sound.synthesise(seeded(sound.name)), sound.sr, subtype="PCM_16")
         paths.append(path)
     return paths
+
+
+def write_manifest(path: Path, sounds: str) -> None:
+    """Write a manifest for ``clapsearch eval``: a row for each demo sound, its kind as the label.
+
+    Parameters
+    ----------
+    path : Path
+        The file to write.
+    sounds : str
+        The sounds' folder, relative to the file's.
+    """
+    with path.open("w", encoding="utf-8", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["path", "label"])
+        rows.writerows([f"{sounds}/{sound.name}", sound.kind] for sound in SOUNDS)
 
 
 def _sound(
