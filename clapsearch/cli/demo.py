@@ -20,7 +20,7 @@ SHOWN = 3
 def demo(
     keep: Annotated[
         Path | None,
-        typer.Option("--keep", metavar="FOLDER", help="Write sounds, library and manifest there and keep them."),
+        typer.Option("--keep", metavar="FOLDER", help="Keep sounds, library and manifest there."),
     ] = None,
 ) -> None:
     """Try it all on synthesised sounds, without network."""
