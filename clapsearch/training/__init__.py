@@ -1,0 +1,1 @@
+"""Training: from captioned sounds to a checkpoint that ``clapsearch index`` opens."""
