@@ -83,9 +83,7 @@ def main() -> None:
                 is_right = bool(set(best) & set(question.labels))
                 n_right += is_right
                 print(f"{'right' if is_right else 'wrong'}  {question.text:<28}{', '.join(best)}")
-            print(
-                f"\n{n_right} of {len(questions)} queries have a right sound among the first {TOP_K} of {len(scores[0])}"
-            )
+            print(f"\n{n_right} of {len(questions)} have a right sound among the first {TOP_K} of {len(scores[0])}")
 
 
 if __name__ == "__main__":
