@@ -1,9 +1,12 @@
 """The log-mels of a training set, several variants of every clip, computed once and kept in one file."""
 
 import contextlib
+import functools
 import hashlib
+import itertools
 import json
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from io import FileIO
@@ -78,6 +81,16 @@ class Features:
     def paths(self) -> list[str]:
         """The clips' paths, as in the manifest."""
         return [clip.path for clip in self.clips]
+
+    @functools.cached_property
+    def weights(self) -> npt.NDArray[np.float64]:
+        """How often to draw each clip so that frequent labels do not dominate; shape (n_clips,).
+
+        1 / sqrt(clips with its label), the mean over several labels; a clip without one is the only one of its kind.
+        """
+        labels = [clip.labels or (clip.path,) for clip in self.clips]
+        counts = Counter(itertools.chain.from_iterable(labels))
+        return np.array([np.mean([counts[label] ** -0.5 for label in each]) for each in labels])
 
     def n_frames(self, i: int, variant: int) -> int:
         """Return the length of a log-mel: one window, or more for a long clip."""
