@@ -61,7 +61,7 @@ class ClapEmbedder:
         self.front_end = front_end or FrontEnd.from_config(folder.extractor_config())
         self.batch_size = batch_size or (1 if self.device == "cpu" else GPU_BATCH)
         self._half = self.device == "cuda"
-        self._model, self._tokenizer = _load(folder, self.device)
+        self._model, self._tokenizer = load_model(folder, self.device)
         _check_fits(folder, self.front_end, self._model.config, len(self._tokenizer))
         self._fused = bool(self._model.config.audio_config.enable_fusion)
         self.checkpoint = Checkpoint(
@@ -178,7 +178,7 @@ def _device(name: str) -> str:
     return name
 
 
-def _load(folder: CheckpointFolder, device: str) -> tuple[Any, Any]:
+def load_model(folder: CheckpointFolder, device: str) -> tuple[Any, Any]:
     """Load model and tokenizer from files that are there; never remote code, never pickles."""
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()

@@ -1,0 +1,85 @@
+"""The loss of one forward pass: a batch made, embedded and compared with its texts."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from clapsearch.evaluation.clips import Clip
+from clapsearch.training.batches import Batch, BatchOptions, stream
+from clapsearch.training.features import Features
+from clapsearch.training.objective import Bank, contrastive_loss
+from clapsearch.training.texts import captions_of, targets_of, text_vectors
+
+MAX_LOGIT_SCALE = 100.0
+_CAPTIONS = 2  # which random numbers a generator is for; 0 and 1 are the batches'
+
+
+class Criterion:
+    """Computes losses by step and pass.
+
+    Parameters
+    ----------
+    model : ClapModel
+    features : Features
+    batches : BatchOptions
+    bank : Bank or None
+        All texts, where the text tower is frozen: then every one of them is a candidate. Otherwise the texts of the
+        batch are.
+    tokenizer : callable
+        Texts to the text tower's input.
+    n_accumulate : int
+        Passes in one step.
+    device : str
+    half : bool
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        features: Features,
+        batches: BatchOptions,
+        *,
+        bank: Bank | None,
+        tokenizer: Callable[..., dict[str, torch.Tensor]],
+        n_accumulate: int,
+        device: str,
+        half: bool,
+    ) -> None:
+        self._model, self._features, self._batches, self._bank = model, features, batches, bank
+        self._tokenizer, self._n_accumulate, self._device, self._half = tokenizer, n_accumulate, device, half
+        self._stream: Iterator[Batch] | None = None
+        self._next = 0
+
+    def __call__(self, step: int, part: int) -> torch.Tensor:
+        """Return the loss of one pass, with gradients."""
+        number = step * self._n_accumulate + part
+        batch = self._batch(number)
+        with torch.autocast(self._device, dtype=_half_type(self._device), enabled=self._half):
+            audio = self._model.get_audio_features(
+                input_features=torch.from_numpy(batch.inputs).to(self._device),
+                is_longer=torch.from_numpy(batch.is_longer[:, None]).to(self._device),
+            ).pooler_output
+        return self._compare(audio.float(), batch, number)
+
+    def _compare(self, audio: torch.Tensor, batch: Batch, number: int) -> torch.Tensor:
+        scale = self._model.logit_scale_a.exp().clamp(max=MAX_LOGIT_SCALE)
+        if self._bank is not None:
+            return self._bank.loss(audio, scale, targets_of(batch, self._bank.targets))
+        clips: Sequence[Clip] = self._features.clips
+        captions = captions_of(batch, clips, np.random.default_rng([self._batches.seed, _CAPTIONS, number]))
+        with torch.autocast(self._device, dtype=_half_type(self._device), enabled=self._half):
+            text = text_vectors(self._model, self._tokenizer, captions)
+        return contrastive_loss(audio, text.float(), scale, captions)
+
+    def _batch(self, number: int) -> Batch:
+        """Return a batch; in order they are made ahead, while the model computes."""
+        if self._stream is None or number != self._next:
+            self._stream = stream(self._features, self._batches, start=number)
+        self._next = number + 1
+        return next(self._stream)
+
+
+def _half_type(device: str) -> torch.dtype:
+    return torch.bfloat16 if device == "cpu" else torch.float16

@@ -1,0 +1,217 @@
+"""The training loop: steps that depend on their number alone, so that a killed run goes on as if nothing had been."""
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from clapsearch.errors import ClapsearchError
+from clapsearch.training.averaging import Average
+from clapsearch.training.options import TrainingOptions
+from clapsearch.training.state import load_state, save_state
+
+
+@dataclass(frozen=True)
+class Step:
+    """One look at a run: losses since the last look, and the validation recall if it was asked for now."""
+
+    number: int
+    loss: float
+    recall: float | None
+    learning_rate: float
+
+
+@dataclass
+class History:
+    """What a run went through.
+
+    Attributes
+    ----------
+    losses : list of float
+        One a step.
+    recalls : list of (step, recall)
+        One a validation.
+    """
+
+    losses: list[float] = field(default_factory=list)
+    recalls: list[tuple[int, float]] = field(default_factory=list)
+
+
+class Trainer:
+    """Trains the parameters of a model that ask for gradients.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+    loss : callable
+        Step and pass number to the loss of one forward pass; it must depend on nothing else that changes.
+    recall : callable
+        Recall on the validation sounds with the model as it is, 0 to 1; None without any.
+    options : TrainingOptions
+    state : Path
+        Where the run's state is kept; a run of the same name goes on from it.
+    identity : str
+        What the state belongs to: another identity (data, options) is refused.
+    """
+
+    def __init__(
+        self,
+        model: torch.nn.Module,
+        loss: Callable[[int, int], torch.Tensor],
+        recall: Callable[[], float] | None,
+        options: TrainingOptions,
+        state: Path,
+        *,
+        identity: str,
+    ) -> None:
+        self._model, self._loss, self._recall, self._options = model, loss, recall, options
+        self._path, self._identity = state, identity
+        named = [(name, value) for name, value in model.named_parameters() if value.requires_grad]
+        self._optimizer = torch.optim.AdamW(_groups(named, options.weight_decay), lr=options.learning_rate)
+        self._scaler = torch.amp.GradScaler(enabled=options.half and options.device == "cuda")
+        self._average = Average(named, options.average)
+        self._parameters = [value for _, value in named]
+        self.history = History()
+        self._step, self._n_worse = 0, 0
+        self._best: tuple[float, dict[str, torch.Tensor]] | None = None
+
+    def run(
+        self, on_step: Callable[[Step], None] = lambda step: None, should_stop: Callable[[], bool] = lambda: False
+    ) -> bool:
+        """Train to the end, or until it no longer gets better, and leave the best averaged weights in the model.
+
+        Returns
+        -------
+        bool
+            False if `should_stop` ended it; its state is saved then.
+
+        Raises
+        ------
+        ClapsearchError
+            If the loss is no number any more, or the state cannot be read or written.
+        """
+        self._resume()
+        saved = time.monotonic()
+        while self._step < self._options.n_steps and self._n_worse < self._options.patience:
+            if should_stop():
+                self._save()
+                return False
+            on_step(self._one_step())
+            if time.monotonic() - saved > self._options.save_every_s:
+                self._save()
+                saved = time.monotonic()
+        self._save()
+        self._keep_best()
+        return True
+
+    def _one_step(self) -> Step:
+        options, number = self._options, self._step
+        rate = learning_rate(number, options)
+        for group in self._optimizer.param_groups:
+            group["lr"] = rate
+        self._model.train()
+        loss = sum(self._backward(number, part) for part in range(options.n_accumulate))
+        if not np.isfinite(loss):
+            raise ClapsearchError(
+                f"the loss is {loss} after {number} steps; train again with a smaller --learning-rate than {rate:g}"
+            )
+        self._scaler.unscale_(self._optimizer)
+        torch.nn.utils.clip_grad_norm_(self._parameters, options.clip_norm)
+        self._scaler.step(self._optimizer)
+        self._scaler.update()
+        self._optimizer.zero_grad(set_to_none=True)
+        self._average.update(number)
+        self._step += 1
+        self.history.losses.append(loss)
+        return Step(self._step, loss, self._validate(), rate)
+
+    def _backward(self, number: int, part: int) -> float:
+        torch.manual_seed(np.random.SeedSequence([self._options.seed, number, part]).generate_state(1)[0].item())
+        loss = self._loss(number, part) / self._options.n_accumulate
+        self._scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        return float(loss.detach())
+
+    def _validate(self) -> float | None:
+        is_due = self._step % self._options.validate_every == 0 or self._step == self._options.n_steps
+        if self._recall is None or not is_due:
+            return None
+        self._average.swap()
+        self._model.eval()
+        with torch.inference_mode():
+            recall = self._recall()
+        if self._best is None or recall > self._best[0]:
+            self._best = (recall, {name: value.detach().clone() for name, value in self._trained()})
+            self._n_worse = 0
+        else:
+            self._n_worse += 1
+        self._average.swap()
+        self.history.recalls.append((self._step, recall))
+        return recall
+
+    def _trained(self) -> Iterable[tuple[str, torch.Tensor]]:
+        return ((name, value) for name, value in self._model.named_parameters() if value.requires_grad)
+
+    def _keep_best(self) -> None:
+        weights = self._best[1] if self._best else self._average.weights
+        with torch.no_grad():
+            for name, value in self._trained():
+                value.copy_(weights[name])
+        self._model.eval()
+
+    def _save(self) -> None:
+        state: dict[str, Any] = {
+            "identity": self._identity,
+            "step": self._step,
+            "n_worse": self._n_worse,
+            "weights": {name: value.detach() for name, value in self._trained()},
+            "buffers": dict(self._model.named_buffers()),
+            "average": self._average.weights,
+            "optimizer": self._optimizer.state_dict(),
+            "scaler": self._scaler.state_dict(),
+            "losses": self.history.losses,
+            "recalls": self.history.recalls,
+            "best": self._best,
+        }
+        save_state(self._path, state)
+
+    def _resume(self) -> None:
+        state = load_state(self._path)
+        if state is None:
+            return
+        if state["identity"] != self._identity:
+            raise ClapsearchError(
+                f"{self._path} belongs to a run with other sounds or options; give another --out, or delete it"
+            )
+        self._step, self._n_worse, self._best = state["step"], state["n_worse"], state["best"]
+        self.history = History(state["losses"], state["recalls"])
+        _copy(dict(self._trained()), state["weights"])
+        _copy(dict(self._model.named_buffers()), state["buffers"])
+        _copy(self._average.weights, state["average"])
+        self._optimizer.load_state_dict(state["optimizer"])
+        self._scaler.load_state_dict(state["scaler"])
+
+
+def learning_rate(step: int, options: TrainingOptions) -> float:
+    """Return the learning rate of a step, from 0: a linear rise, then half a cosine."""
+    n_rise = max(1, round(options.warm_up * options.n_steps))
+    if step < n_rise:
+        return options.learning_rate * (step + 1) / n_rise
+    along = (step - n_rise) / max(1, options.n_steps - n_rise)
+    return float(options.learning_rate * (1 + np.cos(np.pi * along)) / 2)
+
+
+def _groups(named: list[tuple[str, torch.nn.Parameter]], weight_decay: float) -> list[dict[str, Any]]:
+    """Decay matrices only: biases, norms and scales are few, and pulling them to zero does harm."""
+    matrices = [value for _, value in named if value.ndim > 1]
+    others = [value for _, value in named if value.ndim <= 1]
+    return [{"params": matrices, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
+
+
+@torch.no_grad()
+def _copy(to: dict[str, torch.Tensor], values: dict[str, torch.Tensor]) -> None:
+    for name, value in to.items():
+        value.copy_(values[name])

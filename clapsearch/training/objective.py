@@ -1,0 +1,86 @@
+"""What training asks for: audio near the words that fit it, far from those that do not."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch.nn.functional import log_softmax
+
+# Cosines of a frozen text space over this make neighbours of a text share its probability.
+TEXT_TEMPERATURE = 0.05
+
+
+def contrastive_loss(
+    audio: torch.Tensor, text: torch.Tensor, logit_scale: torch.Tensor, captions: Sequence[str]
+) -> torch.Tensor:
+    """Return the symmetric contrastive loss of a batch (InfoNCE; Radford et al. 2021, Wu et al. 2023).
+
+    Parameters
+    ----------
+    audio, text : torch.Tensor, shape (batch, dim), unit rows
+    logit_scale : torch.Tensor, scalar
+        Factor from cosine to logit.
+    captions : sequence of str
+        One a row; rows of one caption are no negatives of each other.
+    """
+    logits = logit_scale * audio @ text.T
+    same = torch.tensor([[a == b for b in captions] for a in captions], device=logits.device)
+    others = same & ~torch.eye(len(captions), dtype=torch.bool, device=logits.device)
+    logits = logits.masked_fill(others, -torch.inf)
+    return -(log_softmax(logits, dim=1).diagonal() + log_softmax(logits, dim=0).diagonal()).mean() / 2
+
+
+@dataclass(frozen=True)
+class Bank:
+    """All texts of a training set in a frozen text space: every one is a candidate in every step.
+
+    Attributes
+    ----------
+    texts : list of str
+    vectors : torch.Tensor, shape (n_texts, dim), unit rows
+    targets : np.ndarray, shape (n_clips, n_texts), float32
+        How well each text fits each clip; rows sum to 1.
+    """
+
+    texts: list[str]
+    vectors: torch.Tensor
+    targets: npt.NDArray[np.float32]
+
+    def loss(self, audio: torch.Tensor, logit_scale: torch.Tensor, targets: npt.NDArray[np.float32]) -> torch.Tensor:
+        """Return the cross-entropy of a batch against its targets, shape (batch, n_texts)."""
+        vectors = self.vectors.to(audio.device)
+        wanted = torch.from_numpy(targets).to(audio.device)
+        return -(wanted * log_softmax(logit_scale * audio @ vectors.T, dim=1)).sum(dim=1).mean()
+
+
+def make_bank(
+    clip_texts: Sequence[Sequence[str]],
+    texts: Sequence[str],
+    vectors: npt.NDArray[np.float32],
+    teacher: npt.NDArray[np.float32] | None = None,
+    *,
+    teacher_share: float = 0.5,
+) -> Bank:
+    """Make the bank of a training set.
+
+    Parameters
+    ----------
+    clip_texts : sequence of sequence of str
+        Captions and labels of each clip; at least one each, all of them in `texts`.
+    texts : sequence of str
+    vectors : np.ndarray, shape (n_texts, dim), float32, unit rows
+    teacher : np.ndarray, shape (n_clips, n_texts), float32, optional
+        A teacher's opinion; rows sum to 1, or to 0 where it has none.
+    teacher_share : float
+        Its part of the target where it has an opinion.
+    """
+    row = {text: i for i, text in enumerate(texts)}
+    near = np.exp((vectors @ vectors.T - 1) / TEXT_TEMPERATURE)
+    near /= near.sum(axis=1, keepdims=True)
+    own = np.stack([near[[row[text] for text in some]].mean(axis=0) for some in clip_texts]).astype(np.float32)
+    if teacher is not None:
+        share = teacher_share * (teacher.sum(axis=1, keepdims=True) > 0)
+        own = (1 - share) * own + share * teacher
+    return Bank(list(texts), torch.from_numpy(vectors), np.asarray(own, np.float32))

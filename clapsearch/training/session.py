@@ -1,0 +1,242 @@
+"""One run of training, from a manifest to a checkpoint: what ``clapsearch train`` does."""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from clapsearch.errors import UsageError
+from clapsearch.evaluation.clips import Clip, Manifest, select
+from clapsearch.evaluation.manifest import read_manifest
+from clapsearch.evaluation.split import split_by_group
+from clapsearch.mel import FrontEnd
+from clapsearch.present import plural, printable
+from clapsearch.training import export, features, towers
+from clapsearch.training.batches import BatchOptions
+from clapsearch.training.criterion import Criterion
+from clapsearch.training.loop import History, Step, Trainer
+from clapsearch.training.objective import Bank, make_bank
+from clapsearch.training.options import TrainingOptions
+from clapsearch.training.start import Start
+from clapsearch.training.teacher import Teacher
+from clapsearch.training.texts import Embed, all_texts, clip_texts
+from clapsearch.training.validation import Validation
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to train, on what, to where.
+
+    Attributes
+    ----------
+    manifest : Path
+        See `evaluation.manifest.read_manifest`.
+    audio : Path or None
+        The folder that its paths start from.
+    where : mapping
+        Column to the values to choose clips by.
+    out : Path
+        The checkpoint's folder.
+    work : Path
+        Spectrograms and the run's state; a killed run goes on from there.
+    part : str
+        One of `towers.PARTS`.
+    teacher : Path or None
+        See `teacher.Teacher`.
+    n_variants : int
+        Of each sound: one as it is, the others augmented.
+    n_workers : int
+        Processes that decode and augment.
+    half : bool
+        Store float16.
+    batches : BatchOptions
+    options : TrainingOptions
+    """
+
+    manifest: Path
+    out: Path
+    work: Path
+    audio: Path | None = None
+    where: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    part: str = "all"
+    teacher: Path | None = None
+    n_variants: int = 4
+    n_workers: int = 2
+    half: bool = True
+    batches: BatchOptions = field(default_factory=BatchOptions)
+    options: TrainingOptions = field(default_factory=TrainingOptions)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What came out: the run's history and what could not be used.
+
+    Attributes
+    ----------
+    n_training, n_validation : int
+        Sounds.
+    failed : list of (path, reason)
+    notes : list of str
+    is_complete : bool
+        False if the run was stopped: then there is no checkpoint yet.
+    """
+
+    history: History
+    n_training: int
+    n_validation: int
+    failed: list[tuple[str, str]]
+    notes: list[str]
+    is_complete: bool
+
+
+def train(
+    request: Request,
+    start: Start,
+    *,
+    on_features: Callable[[int, int], None] = lambda n_done, n_all: None,
+    on_step: Callable[[Step], None] = lambda step: None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Trained:
+    """Train, and write the checkpoint.
+
+    Raises
+    ------
+    ClapsearchError
+        If a place cannot be written, nothing can be decoded, or the loss is no number any more.
+    UsageError
+        If there is too little to train on.
+    """
+    manifest = read_manifest(request.manifest, request.audio)
+    training, held = _sides(manifest, request.where)
+    model = towers.choose_trained(start.model, request.part).to(request.options.device)
+    export.check_room(request.out, model, half=request.half)
+    heard = _features(manifest, training, start.front_end, request, request.n_variants, on_features)
+    validation = _validation(manifest, held, start, request, on_features)
+    is_frozen = towers.has_frozen_text(model)
+    bank = _bank(heard.clips, start.embed, request.teacher) if is_frozen else None
+    criterion = Criterion(
+        model,
+        heard,
+        replace(request.batches, batch_size=request.options.batch_size, seed=request.options.seed),
+        bank=bank,
+        tokenizer=start.tokenizer,
+        n_accumulate=request.options.n_accumulate,
+        device=request.options.device,
+        half=request.options.half,
+    )
+    recall = (lambda: validation.recall(model)) if validation and validation.is_possible else None
+    state = request.work / "state.pt"
+    trainer = Trainer(model, criterion, recall, request.options, state, identity=_identity(request, heard, start))
+    is_complete = trainer.run(on_step, should_stop)
+    trained = Trained(
+        history=trainer.history,
+        n_training=len(heard),
+        n_validation=len(validation) if validation else 0,
+        failed=heard.failed + (validation.failed if validation else []),
+        notes=manifest.notes,
+        is_complete=is_complete,
+    )
+    if is_complete:
+        card = _card(request, start, trained, heard.clips)
+        export.export(towers.merged(model), start.folder, request.out, card, half=request.half)
+    return trained
+
+
+def _sides(manifest: Manifest, where: Mapping[str, Sequence[str]]) -> tuple[list[Clip], list[Clip]]:
+    """Return the clips to learn from and to validate on: those that say something, no recording on both sides."""
+    said = [clip for clip in select(manifest.clips, where) if clip_texts(clip)]
+    if not said:
+        raise UsageError("no sound has a caption or label that is not empty")
+    training, held = split_by_group(said)
+    if len(training) < 2 or len(all_texts(training)) < 2:
+        raise UsageError(
+            f"{plural(len(training), 'sound')} with {plural(len(all_texts(training)), 'text')} to learn from; "
+            "training takes at least 2 sounds that are called differently"
+        )
+    return training, held
+
+
+def _features(
+    manifest: Manifest,
+    clips: Sequence[Clip],
+    front_end: FrontEnd,
+    request: Request,
+    n_variants: int,
+    on_features: Callable[[int, int], None],
+) -> features.Features:
+    return features.build(
+        clips,
+        [manifest.file(clip) for clip in clips],
+        front_end,
+        request.work / "features",
+        n_variants=n_variants,
+        seed=request.options.seed,
+        n_workers=request.n_workers,
+        on_progress=on_features,
+    )
+
+
+def _validation(
+    manifest: Manifest,
+    held: Sequence[Clip],
+    start: Start,
+    request: Request,
+    on_features: Callable[[int, int], None],
+) -> Validation | None:
+    if not held:
+        return None
+    heard = _features(manifest, held, start.front_end, request, 1, on_features)
+    return Validation(heard, start.embed, request.options.device)
+
+
+def _bank(clips: Sequence[Clip], embed: Embed, teacher: Path | None) -> Bank:
+    """Collect every text of the training set, with the teacher's classes if there is one."""
+    opinions = None
+    texts = all_texts(clips)
+    if teacher is not None:
+        heard = Teacher(teacher)
+        texts = sorted({*texts, *heard.classes})
+        column = {text: i for i, text in enumerate(texts)}
+        opinions = np.zeros((len(clips), len(texts)), np.float32)
+        opinions[:, [column[name] for name in heard.classes]] = heard.opinions(clips)
+    return make_bank([clip_texts(clip) for clip in clips], texts, embed(texts), opinions)
+
+
+def _identity(request: Request, heard: features.Features, start: Start) -> str:
+    """Name all that decides the run, so that a state of another run is not taken for it."""
+    decides = {
+        "options": asdict(request.options),
+        "batches": asdict(request.batches),
+        "part": request.part,
+        "teacher": str(request.teacher),
+        "start": start.identity,
+        "clips": [[clip.path, *clip_texts(clip)] for clip in heard.clips],
+    }
+    return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
+
+
+def _card(request: Request, start: Start, trained: Trained, clips: Sequence[Clip]) -> str:
+    licences = sorted({clip.columns["licence"] for clip in clips if "licence" in clip.columns})
+    authors = sorted({clip.columns["author"] for clip in clips if clip.columns.get("author")})
+    recalls = trained.history.recalls
+    data = {
+        "manifest": request.manifest.name,
+        "sounds": trained.n_training,
+        "held out for validation": trained.n_validation,
+        "licences of the sounds": ", ".join(licences) or "not given in the manifest",
+        "begun from": start.name,
+    }
+    figures = {
+        "steps": len(trained.history.losses),
+        "last loss": round(float(np.mean(trained.history.losses[-100:])), 4),
+        "validation recall@10, best": round(max(recall for _, recall in recalls), 4) if recalls else "none",
+    }
+    settings: dict[str, Any] = {"trained": request.part, "variants": request.n_variants}
+    settings |= asdict(request.options) | {"p_mix": request.batches.p_mix, "p_fused": request.batches.p_fused}
+    settings |= {"torch": torch.__version__}
+    return export.model_card(printable(request.out.name), settings, data, figures, [*start.attributions, *authors])
