@@ -57,7 +57,7 @@ class ClapEmbedder:
         batch_size: int | None = None,
         front_end: FrontEnd | None = None,
     ) -> None:
-        self.device = _device(device)
+        self.device = choose_device(device)
         self.front_end = front_end or FrontEnd.from_config(folder.extractor_config())
         self.batch_size = batch_size or (1 if self.device == "cpu" else GPU_BATCH)
         self._half = self.device == "cuda"
@@ -168,7 +168,8 @@ class ClapEmbedder:
         return ids
 
 
-def _device(name: str) -> str:
+def choose_device(name: str) -> str:
+    """Return the device to compute on; ClapsearchError if it is not there."""
     has = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if name == "auto":
         return next(device for device, is_there in has.items() if is_there)

@@ -13,6 +13,7 @@ from clapsearch.cli.demo import demo
 from clapsearch.cli.evaluate import evaluate
 from clapsearch.cli.index import index, reembed
 from clapsearch.cli.status import status
+from clapsearch.cli.train import train
 from clapsearch.cli.upkeep import backup, forget, relocate
 from clapsearch.cli.verify import verify
 from clapsearch.cli.watch import watch
@@ -29,6 +30,7 @@ app = typer.Typer(
 for command in (index, watch, search, similar, describe, status, verify, forget, relocate, reembed, backup):
     app.command()(command)
 app.command("eval")(evaluate)
+app.command()(train)
 app.command()(demo)
 
 

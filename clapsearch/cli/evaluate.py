@@ -40,10 +40,7 @@ def evaluate(
     ] = None,
     split: Splits = None,
     fold: Annotated[str | None, typer.Option("--fold", metavar="N", help="Only sounds of this fold.")] = None,
-    where: Annotated[
-        list[str] | None,
-        typer.Option("--where", metavar="COLUMN=VALUE[,VALUE]", help="Only sounds whose column has one of the values."),
-    ] = None,
+    where: options.Where = None,
     template: Annotated[
         list[str] | None,
         typer.Option(
@@ -99,7 +96,7 @@ def evaluate(
     request = Request(
         manifest=manifest,
         audio=audio,
-        where=_where(split, fold, where or ()),
+        where=options.columns(where, split=split, fold=fold),
         templates=template or (SOUND_OF,),
         is_strict=strict,
         work=work,
@@ -120,17 +117,6 @@ def _choices(names: Sequence[str] | None) -> list[str]:
         if name not in CHOICES:
             raise UsageError(f"--choice is {name}; it is one of {', '.join(CHOICES)}, all")
     return wanted
-
-
-def _where(split: str | None, fold: str | None, conditions: Sequence[str]) -> dict[str, list[str]]:
-    """Return column to values."""
-    where: dict[str, list[str]] = {}
-    for condition in conditions:
-        column, equals, values = condition.partition("=")
-        if not (column and equals and values):
-            raise UsageError(f"--where is {condition!r}; write COLUMN=VALUE, as in kind=sfx,ambience")
-        where[column] = values.split(",")
-    return where | {column: [value] for column, value in (("split", split), ("fold", fold)) if value is not None}
 
 
 def _show_choices(bench: "Bench", names: Sequence[str], as_json: bool) -> None:

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from clapsearch.errors import UsageError
+
 Folders = Annotated[
     list[str] | None, typer.Argument(metavar="PATH", help="Folders of sounds; without any, all known ones.")
 ]
@@ -54,6 +56,28 @@ Strict = Annotated[bool, typer.Option("--strict", help="Exit 1 if a file failed,
 IncludeOffline = Annotated[
     bool, typer.Option("--include-offline", help="Show sounds in folders that are not there now, too.")
 ]
+
+Where = Annotated[
+    list[str] | None,
+    typer.Option("--where", metavar="COLUMN=VALUE[,VALUE]", help="Only sounds whose column has one of the values."),
+]
+
+
+def columns(where: list[str] | None, **single: str | None) -> dict[str, list[str]]:
+    """Return the columns of ``--where`` and of flags for one column, each with its values.
+
+    Raises
+    ------
+    UsageError
+        If a condition cannot be read.
+    """
+    wanted: dict[str, list[str]] = {}
+    for condition in where or ():
+        column, equals, values = condition.partition("=")
+        if not (column and equals and values):
+            raise UsageError(f"--where is {condition!r}; write COLUMN=VALUE, as in kind=sfx,ambience")
+        wanted[column] = values.split(",")
+    return wanted | {column: [value] for column, value in single.items() if value is not None}
 
 
 def globs(exclude: list[str] | None) -> list[str] | None:

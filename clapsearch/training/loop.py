@@ -113,7 +113,7 @@ class Trainer:
         rate = learning_rate(number, options)
         for group in self._optimizer.param_groups:
             group["lr"] = rate
-        self._model.train()
+        _train_mode(self._model)
         loss = sum(self._backward(number, part) for part in range(options.n_accumulate))
         if not np.isfinite(loss):
             raise ClapsearchError(
@@ -144,7 +144,7 @@ class Trainer:
         with torch.inference_mode():
             recall = self._recall()
         if self._best is None or recall > self._best[0]:
-            self._best = (recall, {name: value.detach().clone() for name, value in self._trained()})
+            self._best = (recall, {name: value.detach().clone() for name, value in self._moving()})
             self._n_worse = 0
         else:
             self._n_worse += 1
@@ -155,11 +155,15 @@ class Trainer:
     def _trained(self) -> Iterable[tuple[str, torch.Tensor]]:
         return ((name, value) for name, value in self._model.named_parameters() if value.requires_grad)
 
+    def _moving(self) -> Iterable[tuple[str, torch.Tensor]]:
+        """Return what training changes: weights, and the statistics of normalisations."""
+        return (*self._trained(), *self._model.named_buffers())
+
     def _keep_best(self) -> None:
-        weights = self._best[1] if self._best else self._average.weights
-        with torch.no_grad():
-            for name, value in self._trained():
-                value.copy_(weights[name])
+        if self._best:
+            _copy(dict(self._moving()), self._best[1])
+        else:
+            _copy(dict(self._trained()), self._average.weights)
         self._model.eval()
 
     def _save(self) -> None:
@@ -209,6 +213,15 @@ def _groups(named: list[tuple[str, torch.nn.Parameter]], weight_decay: float) ->
     matrices = [value for _, value in named if value.ndim > 1]
     others = [value for _, value in named if value.ndim <= 1]
     return [{"params": matrices, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
+
+
+def _train_mode(model: torch.nn.Module) -> None:
+    """Let only what is trained behave as in training: frozen normalisations keep their statistics."""
+    model.train()
+    for module in model.modules():
+        parameters = list(module.parameters())
+        if parameters and not any(value.requires_grad for value in parameters):
+            module.eval()
 
 
 @torch.no_grad()

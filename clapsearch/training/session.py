@@ -114,10 +114,12 @@ def train(
     manifest = read_manifest(request.manifest, request.audio)
     training, held = _sides(manifest, request.where)
     model = towers.choose_trained(start.model, request.part).to(request.options.device)
+    is_frozen = towers.has_frozen_text(model)
+    if request.teacher and not is_frozen:
+        raise UsageError(f"--teacher needs texts that stay where they are; give --train audio, not {request.part}")
     export.check_room(request.out, model, half=request.half)
     heard = _features(manifest, training, start.front_end, request, request.n_variants, on_features)
     validation = _validation(manifest, held, start, request, on_features)
-    is_frozen = towers.has_frozen_text(model)
     bank = _bank(heard.clips, start.embed, request.teacher) if is_frozen else None
     criterion = Criterion(
         model,
@@ -155,8 +157,8 @@ def _sides(manifest: Manifest, where: Mapping[str, Sequence[str]]) -> tuple[list
     training, held = split_by_group(said)
     if len(training) < 2 or len(all_texts(training)) < 2:
         raise UsageError(
-            f"{plural(len(training), 'sound')} with {plural(len(all_texts(training)), 'text')} to learn from; "
-            "training takes at least 2 sounds that are called differently"
+            f"{plural(len(training), 'sound')} with {plural(len(all_texts(training)), 'text')} to learn from, "
+            f"{len(held)} held out; training takes at least 2 sounds that are called differently"
         )
     return training, held
 

@@ -1,5 +1,6 @@
 """The model of a run: opened or new, and which of its weights are trained."""
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -120,6 +121,8 @@ def _with_adapters(model: Any) -> Any:
 
     heads = ["audio_projection", "text_projection"]
     config = LoraConfig(r=LORA_RANK, lora_alpha=2 * LORA_RANK, target_modules=_ATTENTION, modules_to_save=heads)
-    adapted: Any = get_peft_model(model, config)
+    with warnings.catch_warnings():  # peft asks transformers for a name that it is about to drop
+        warnings.simplefilter("ignore", FutureWarning)
+        adapted: Any = get_peft_model(model, config)
     adapted.base_model.model.logit_scale_a.requires_grad = True
     return adapted

@@ -1,0 +1,164 @@
+"""The verb ``train``."""
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from clapsearch import api
+from clapsearch.cli import options
+from clapsearch.cli.stop import CANCELLED, say_saving, stop_signals
+from clapsearch.settings import resolve
+
+if TYPE_CHECKING:
+    from clapsearch.training.loop import Step
+    from clapsearch.training.session import Trained
+
+MAX_LINES = 20
+
+
+def train(
+    manifest: Annotated[
+        Path,
+        typer.Argument(metavar="MANIFEST", help="A csv or jsonl file (path, caption, label), or a known data set."),
+    ],
+    out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Where the checkpoint goes; a new folder.")],
+    start: Annotated[str, typer.Option("--from", metavar="ID|FOLDER|mini", help="The checkpoint to begin from.")],
+    audio: Annotated[
+        Path | None, typer.Option("--audio", metavar="DIR", help="Where paths start. [default: beside the manifest]")
+    ] = None,
+    where: options.Where = None,
+    part: Annotated[
+        str,
+        typer.Option("--train", metavar="PART", help="all; audio, the texts stay; heads, the projections; or lora."),
+    ] = "all",
+    teacher: Annotated[
+        Path | None,
+        typer.Option(
+            "--teacher",
+            metavar="FILE",
+            help="An npz of class posteriors (paths, classes, mean, max); with --train audio.",
+        ),
+    ] = None,
+    steps: Annotated[int, typer.Option("--steps", min=1, metavar="N", help="Optimiser steps, at most.")] = 2_000,
+    batch_size: Annotated[int, typer.Option("--batch-size", min=2, metavar="N", help="Sounds in a forward pass.")] = 24,
+    accumulate: Annotated[int, typer.Option("--accumulate", min=1, metavar="N", help="Forward passes in a step.")] = 1,
+    learning_rate: Annotated[float, typer.Option("--learning-rate", metavar="X", help="At its highest.")] = 1e-4,
+    variants: Annotated[
+        int, typer.Option("--variants", min=1, metavar="N", help="Of each sound: one as it is, the others augmented.")
+    ] = 4,
+    mix: Annotated[
+        float, typer.Option("--mix", min=0, max=1, metavar="P", help="Share of sounds mixed with another.")
+    ] = 0.3,
+    validate_every: Annotated[
+        int,
+        typer.Option("--validate-every", min=1, metavar="N", help="Steps between two looks at the held-out sounds."),
+    ] = 200,
+    patience: Annotated[
+        int, typer.Option("--patience", min=1, metavar="N", help="Looks without a better recall before it ends.")
+    ] = 10,
+    seed: Annotated[int, typer.Option("--seed", metavar="N")] = 0,
+    work: Annotated[
+        Path | None,
+        typer.Option("--work", metavar="DIR", help="Spectrograms and state, to go on from. [default: FOLDER-work]"),
+    ] = None,
+    full_precision: Annotated[bool, typer.Option("--full-precision", help="Compute and store in float32.")] = False,
+    device: options.Device = "auto",
+    workers: options.Workers = None,
+    offline: options.Offline = False,
+) -> None:
+    """Train or fine-tune a checkpoint on captioned sounds.
+
+    Sounds of the splits dev, val and test, or a sixth of all recordings, are held out: they choose the best weights.
+    ^C keeps the state, and the same command goes on from it. The result opens with `clapsearch index --checkpoint`.
+    """
+    from clapsearch.clap import choose_device
+    from clapsearch.training import session
+    from clapsearch.training.batches import BatchOptions
+    from clapsearch.training.options import TrainingOptions
+    from clapsearch.training.start import from_checkpoint
+    from clapsearch.weights import locate
+
+    settings = resolve(checkpoint=start, device=device, offline=offline)
+    request = session.Request(
+        manifest=manifest,
+        audio=audio,
+        where=options.columns(where),
+        out=out,
+        work=work or out.with_name(f"{out.name}-work"),
+        part=part,
+        teacher=teacher,
+        n_variants=variants,
+        n_workers=api.n_workers(workers),
+        half=not full_precision,
+        batches=BatchOptions(p_mix=mix),
+        options=TrainingOptions(
+            n_steps=steps,
+            batch_size=batch_size,
+            n_accumulate=accumulate,
+            learning_rate=learning_rate,
+            validate_every=validate_every,
+            patience=patience,
+            seed=seed,
+            device=choose_device(settings.device),
+            half=not full_precision,
+        ),
+    )
+    begin = from_checkpoint(locate(start, offline=settings.offline))
+    with _progress(steps) as (on_features, on_step), stop_signals(say_saving) as stop:
+        found = session.train(request, begin, on_features=on_features, on_step=on_step, should_stop=stop.is_set)
+    _show(found, out)
+    if not found.is_complete:
+        typer.echo("clapsearch: stopped early; the same command goes on from here", err=True)
+        raise typer.Exit(CANCELLED)
+
+
+@contextlib.contextmanager
+def _progress(n_steps: int) -> "Iterator[tuple[Callable[[int, int], None], Callable[[Step], None]]]":
+    """Draw bars on stderr if that is a terminal; say every validation in any case."""
+    from tqdm import tqdm
+
+    is_shown = sys.stderr.isatty()
+    bars: dict[str, tqdm[Any]] = {}
+
+    def bar(name: str, total: int) -> "tqdm[Any]":
+        if name not in bars:
+            bars[name] = tqdm(total=total, desc=name, dynamic_ncols=True, leave=False, disable=not is_shown)
+        return bars[name]
+
+    def on_features(n_done: int, n_all: int) -> None:
+        shown = bar(f"spectrograms of {n_all:,}", n_all)
+        shown.update(n_done - shown.n)
+
+    def on_step(step: "Step") -> None:
+        shown = bar("steps", n_steps)
+        shown.set_postfix(loss=f"{step.loss:.3f}", refresh=False)
+        shown.update(step.number - shown.n)
+        if step.recall is not None:
+            shown.clear()
+            typer.echo(f"step {step.number:,}: loss {step.loss:.3f}, validation recall@10 {step.recall:.3f}", err=True)
+
+    try:
+        yield on_features, on_step
+    finally:
+        for each in bars.values():
+            each.close()
+
+
+def _show(found: "Trained", out: Path) -> None:
+    from clapsearch.present import plural, printable
+
+    for path, reason in found.failed[:MAX_LINES]:
+        typer.echo(f"skipping {printable(path)}: {printable(reason)}", err=True)
+    if len(found.failed) > MAX_LINES:
+        typer.echo(f"and {len(found.failed) - MAX_LINES:,} more", err=True)
+    for note in found.notes:
+        typer.echo(f"clapsearch: {note}", err=True)
+    sides = f"{plural(found.n_training, 'sound')}, {found.n_validation:,} held out"
+    best = max((recall for _, recall in found.history.recalls), default=None)
+    typer.echo(f"{len(found.history.losses):,} steps on {sides}" + (f", best recall@10 {best:.3f}" if best else ""))
+    if found.is_complete:
+        typer.echo(f"{printable(out)}: use it with clapsearch index FOLDER --checkpoint {printable(out)}")
