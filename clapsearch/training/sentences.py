@@ -1,7 +1,7 @@
 """The sentence encoder all-MiniLM-L6-v2: the teacher of what texts mean, read from an installed package."""
 
 import importlib.util
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Sized
 from itertools import groupby
 from pathlib import Path
 
@@ -52,7 +52,7 @@ class SentenceEncoder:
         """Embed texts; shape (n_texts, 384), float32, unit rows."""
         new = [text for text in dict.fromkeys(texts) if text not in self._known]
         encoded = [encoding.ids for encoding in self._tokenizer.encode_batch(new)]
-        for rows in _equal_lengths(encoded):
+        for rows in equal_lengths(encoded, BATCH):
             vectors = self._forward([encoded[i] for i in rows])
             self._known |= {new[i]: vector for i, vector in zip(rows, vectors, strict=True)}
         return np.stack([self._known[text] for text in texts]) if len(texts) else np.zeros((0, DIM), np.float32)
@@ -77,9 +77,9 @@ def teacher_folder() -> Path:
     )
 
 
-def _equal_lengths(encoded: Sequence[Sequence[int]]) -> Iterator[list[int]]:
-    """Yield the positions of texts of one length, at most `BATCH` together: nothing is padded."""
+def equal_lengths(encoded: Sequence[Sized], batch_size: int) -> Iterator[list[int]]:
+    """Yield the positions of texts of one length, at most `batch_size` together: nothing is padded."""
     by_length = sorted(range(len(encoded)), key=lambda i: len(encoded[i]))
     for _, same in groupby(by_length, key=lambda i: len(encoded[i])):
         rows = list(same)
-        yield from (rows[start : start + BATCH] for start in range(0, len(rows), BATCH))
+        yield from (rows[start : start + batch_size] for start in range(0, len(rows), batch_size))
