@@ -45,6 +45,8 @@ class DistillationSettings:
         Of these relations' softmax.
     averaging : float
         Decay of the weights' moving average, which is what comes out.
+    mixed_precision : bool
+        Learn in bfloat16, the weights staying in float32.
     seed : int
     """
 
@@ -56,6 +58,7 @@ class DistillationSettings:
     contrast: float = 0.1
     temperature: float = 0.1
     averaging: float = 0.998
+    mixed_precision: bool = False
     seed: int = 0
 
 
@@ -158,7 +161,9 @@ class Distillation:
         targets = torch.from_numpy(self._targets[rows].astype(np.float32)).to(self.device)
         for group in self._optimizer.param_groups:
             group["lr"] = one_cycle(self.step, self.settings)
-        vectors = normalize(_forward(self._student, [self._tokens[i] for i in rows], self.device), dim=-1)
+        with torch.autocast(self.device, dtype=torch.bfloat16, enabled=self.settings.mixed_precision):
+            said = _forward(self._student, [self._tokens[i] for i in rows], self.device)
+        vectors = normalize(said.float(), dim=-1)
         loss = imitation_loss(vectors, targets, self.settings)
         self._optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
