@@ -473,7 +473,7 @@ def test_every_command_explains_itself(capsys: pytest.CaptureFixture[str]) -> No
         ["search", "similar", "describe", "status", "verify"],
         ["forget", "relocate", "reembed", "backup"],
     )
-    assert commands == ["index", "watch", *questions, *upkeep, "eval", "demo"]
+    assert commands == ["index", "watch", *questions, *upkeep, "eval", "train", "demo"]
     for command in commands:
         assert run([command, "--help"]) == 0
         assert f"Usage: clapsearch {command}" in capsys.readouterr().out

@@ -85,6 +85,14 @@ def test_mixed_sounds_are_told_together_and_share_their_targets() -> None:
     assert faint.tolist() == [0.75, 0.25, 0]
 
 
+def test_keywords_are_made_into_sentences_where_there_is_no_caption() -> None:
+    clips = [Clip("a", labels=("heavy rain", "city"))]
+    alone = batch([0], [NO_PARTNER], [1.0])
+    made = {captions_of(alone, clips, np.random.default_rng(seed))[0] for seed in range(40)}
+    assert len(made) > 3
+    assert all("rain" in caption or "city" in caption for caption in made)
+
+
 def test_the_learning_rate_rises_and_falls_to_nothing() -> None:
     options = TrainingOptions(n_steps=100, learning_rate=1.0, warm_up=0.1)
     rates = [learning_rate(step, options) for step in range(100)]

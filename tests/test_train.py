@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from transformers import ClapModel
 
 import clapsearch
 from clapsearch.cli.app import run
-from clapsearch.errors import UsageError
+from clapsearch.errors import ClapsearchError, UsageError
 from clapsearch.evaluation.manifest import read_manifest
 from clapsearch.evaluation.split import keys
 from clapsearch.training import session
@@ -201,6 +202,30 @@ def test_from_the_command_line(
     assert "step 2: loss " in said
     assert run([*arguments, *flags]) == 1
     assert "is there already; give another --out" in capsys.readouterr().err
+
+
+def test_what_is_not_installed_is_named_before_the_work(request_of, start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ClapsearchError, match=r"training needs librosa and peft; pip install 'clapsearch\[train\]'"):
+        session.train(request_of("bare", part="lora"), start())
+
+
+def test_a_full_disk_leaves_no_half_checkpoint(request_of, start, small_disk: Path) -> None:
+    request = replace(request_of("crowded", options={"n_steps": 1}), out=small_disk / "tuned")
+    (small_disk / "filler").write_bytes(bytes(4 * 2**20 - 2**15))
+    with pytest.raises(ClapsearchError, match=r"tuned needs .* are free; free disk space or give another --out"):
+        session.train(request, start())
+    assert [path.name for path in small_disk.iterdir()] == ["filler"]
+
+
+def test_a_caption_of_three_thousand_words_is_cut_and_told(
+    request_of, start, made: Path, tmp_path: Path, caplog
+) -> None:
+    captions = {"04.wav": "rain " * 3000, "05.wav": "a dog", "06.wav": "wind"}
+    request = replace(request_of("wordy", options={"n_steps": 1}), manifest=Path(written(tmp_path, made, captions)))
+    found = session.train(request, start())
+    assert found.is_complete
+    assert "1 text of more than 77 tokens: the rest is ignored" in found.notes
 
 
 def written(folder: Path, made: Path, captions: dict[str, str]) -> str:

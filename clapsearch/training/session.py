@@ -1,6 +1,7 @@
 """One run of training, from a manifest to a checkpoint: what ``clapsearch train`` does."""
 
 import hashlib
+import importlib.util
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -10,7 +11,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from clapsearch.errors import UsageError
+from clapsearch.clap import MAX_TOKENS
+from clapsearch.errors import ClapsearchError, UsageError
 from clapsearch.evaluation.clips import Clip, Manifest, select
 from clapsearch.evaluation.manifest import read_manifest
 from clapsearch.evaluation.split import split_by_group
@@ -111,6 +113,7 @@ def train(
     UsageError
         If there is too little to train on.
     """
+    check_installed(request)
     manifest = read_manifest(request.manifest, request.audio)
     training, held = _sides(manifest, request.where)
     model = towers.choose_trained(start.model, request.part).to(request.options.device)
@@ -140,13 +143,26 @@ def train(
         n_training=len(heard),
         n_validation=len(validation) if validation else 0,
         failed=heard.failed + (validation.failed if validation else []),
-        notes=manifest.notes,
+        notes=[*manifest.notes, *_long_texts(training, start)],
         is_complete=is_complete,
     )
     if is_complete:
         card = _card(request, start, trained, heard.clips)
         export.export(towers.merged(model), start.folder, request.out, card, half=request.half)
     return trained
+
+
+def check_installed(request: Request) -> None:
+    """Find out before the work whether the libraries that it needs are there.
+
+    Raises
+    ------
+    ClapsearchError
+    """
+    needed = (["librosa"] if request.n_variants > 1 else []) + (["peft"] if request.part == "lora" else [])
+    absent = [name for name in needed if importlib.util.find_spec(name) is None]
+    if absent:
+        raise ClapsearchError(f"training needs {' and '.join(absent)}; pip install 'clapsearch[train]'")
 
 
 def _sides(manifest: Manifest, where: Mapping[str, Sequence[str]]) -> tuple[list[Clip], list[Clip]]:
@@ -161,6 +177,11 @@ def _sides(manifest: Manifest, where: Mapping[str, Sequence[str]]) -> tuple[list
             f"{len(held)} held out; training takes at least 2 sounds that are called differently"
         )
     return training, held
+
+
+def _long_texts(clips: Sequence[Clip], start: Start) -> list[str]:
+    n_long = sum(1 for text in all_texts(clips) if start.n_tokens(text) > MAX_TOKENS)
+    return [f"{plural(n_long, 'text')} of more than {MAX_TOKENS} tokens: the rest is ignored"] if n_long else []
 
 
 def _features(

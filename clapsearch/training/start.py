@@ -29,7 +29,9 @@ class Start:
         float32, on the CPU.
     front_end : FrontEnd
     tokenizer : callable
-        Texts to the text tower's input.
+        Texts to the text tower's input, cut to what it reads.
+    n_tokens : callable
+        The length of a text in tokens, before it is cut.
     embed : callable
         Texts to the vectors that audio is trained towards while the text tower is frozen.
     attributions : tuple of str
@@ -42,6 +44,7 @@ class Start:
     model: Any
     front_end: FrontEnd
     tokenizer: Callable[..., dict[str, torch.Tensor]]
+    n_tokens: Callable[[str], int]
     embed: Embed
     attributions: tuple[str, ...] = ()
 
@@ -63,6 +66,7 @@ def from_checkpoint(folder: CheckpointFolder) -> Start:
         model=model,
         front_end=FrontEnd.from_config(folder.extractor_config()),
         tokenizer=tokenize,
+        n_tokens=lambda text: len(tokenizer(text, verbose=False)["input_ids"]),
         embed=embed_with(model, tokenize),
     )
 

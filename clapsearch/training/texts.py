@@ -8,6 +8,7 @@ import torch
 
 from clapsearch.evaluation.clips import Clip
 from clapsearch.training.batches import NO_PARTNER, Batch
+from clapsearch.training.phrases import caption_from_keywords
 
 Embed = Callable[[Sequence[str]], npt.NDArray[np.float32]]
 # How two sounds heard together are told: order carries no meaning.
@@ -74,5 +75,7 @@ def text_vectors(
 
 
 def _draw(clip: Clip, rng: np.random.Generator) -> str:
-    said = clip.captions or clip.labels
-    return said[int(rng.integers(len(said)))]
+    """Draw one of a clip's captions, or, of one that has keywords only, make a sentence of them."""
+    if not clip.captions:
+        return caption_from_keywords(clip.labels, rng)
+    return clip.captions[int(rng.integers(len(clip.captions)))]
