@@ -72,7 +72,7 @@ def train(
 ) -> None:
     """Train or fine-tune a checkpoint on captioned sounds.
 
-    Sounds of the splits dev, val and test, or a sixth of all recordings, are held out: they choose the best weights.
+    Sounds of the splits dev, val and test, or 15 % of all recordings, are held out: they choose the best weights.
     ^C keeps the state, and the same command goes on from it. The result opens with `clapsearch index --checkpoint`.
     """
     from clapsearch.clap import choose_device
