@@ -69,7 +69,7 @@ def request_of(made: Path, tmp_path_factory: pytest.TempPathFactory):
 
 @pytest.fixture
 def start(fused_folder: Path):
-    return lambda: from_checkpoint(locate(str(fused_folder)))
+    return lambda: lambda training, held: from_checkpoint(locate(str(fused_folder)))
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:

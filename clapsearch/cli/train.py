@@ -11,11 +11,13 @@ import typer
 from clapsearch import api
 from clapsearch.cli import options
 from clapsearch.cli.stop import CANCELLED, say_saving, stop_signals
-from clapsearch.settings import resolve
+from clapsearch.errors import UsageError
+from clapsearch.settings import Settings, resolve
 
 if TYPE_CHECKING:
+    from clapsearch.training.distillation import Progress
     from clapsearch.training.loop import Step
-    from clapsearch.training.session import Trained
+    from clapsearch.training.session import Begin, Request, Trained
 
 MAX_LINES = 20
 
@@ -26,15 +28,30 @@ def train(
         typer.Argument(metavar="MANIFEST", help="A csv or jsonl file (path, caption, label), or a known data set."),
     ],
     out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Where the checkpoint goes; a new folder.")],
-    start: Annotated[str, typer.Option("--from", metavar="ID|FOLDER|mini", help="The checkpoint to begin from.")],
+    start: Annotated[
+        str | None, typer.Option("--from", metavar="ID|FOLDER|mini", help="The checkpoint to begin from.")
+    ] = None,
+    new: Annotated[
+        str | None,
+        typer.Option(
+            "--new", metavar="SIZE", help="Begin from nothing instead: mini or small. Texts by a sentence encoder."
+        ),
+    ] = None,
+    texts: Annotated[
+        Path | None, typer.Option("--texts", metavar="FILE", help="With --new: more texts to learn, one a line.")
+    ] = None,
     audio: Annotated[
         Path | None, typer.Option("--audio", metavar="DIR", help="Where paths start. [default: beside the manifest]")
     ] = None,
     where: options.Where = None,
     part: Annotated[
-        str,
-        typer.Option("--train", metavar="PART", help="all; audio, the texts stay; heads, the projections; or lora."),
-    ] = "all",
+        str | None,
+        typer.Option(
+            "--train",
+            metavar="PART",
+            help="all; audio, the texts stay; heads, the projections; or lora. [default: all; audio with --new]",
+        ),
+    ] = None,
     teacher: Annotated[
         Path | None,
         typer.Option(
@@ -79,8 +96,6 @@ def train(
     from clapsearch.training import session
     from clapsearch.training.batches import BatchOptions
     from clapsearch.training.options import TrainingOptions
-    from clapsearch.training.start import from_checkpoint
-    from clapsearch.weights import locate
 
     settings = resolve(checkpoint=start, device=device, offline=offline)
     request = session.Request(
@@ -89,7 +104,7 @@ def train(
         where=options.columns(where),
         out=out,
         work=work or out.with_name(f"{out.name}-work"),
-        part=part,
+        part=part or ("audio" if new else "all"),
         teacher=teacher,
         n_variants=variants,
         n_workers=api.n_workers(workers),
@@ -107,13 +122,39 @@ def train(
             half=not full_precision,
         ),
     )
-    begin = from_checkpoint(locate(start, offline=settings.offline))
     with _progress(steps) as (on_features, on_step), stop_signals(say_saving) as stop:
+        begin = _begin(request, start, new, texts, settings)
         found = session.train(request, begin, on_features=on_features, on_step=on_step, should_stop=stop.is_set)
     _show(found, out)
     if not found.is_complete:
         typer.echo("clapsearch: stopped early; the same command goes on from here", err=True)
         raise typer.Exit(CANCELLED)
+
+
+def _begin(request: "Request", start: str | None, new: str | None, texts: Path | None, settings: "Settings") -> "Begin":
+    """Return what makes the model once the texts to learn are known."""
+    from clapsearch.training.new import TextRecipe, begin_new
+    from clapsearch.training.start import from_checkpoint
+    from clapsearch.training.teacher import Teacher
+    from clapsearch.vocabulary import read_labels
+    from clapsearch.weights import locate
+
+    if (start is None) == (new is None):
+        raise UsageError("give one of --from CHECKPOINT and --new SIZE")
+    if new is None:
+        folder = locate(start or "", offline=settings.offline)
+        return lambda training, held: from_checkpoint(folder)
+    more = (Teacher(request.teacher).classes if request.teacher else []) + (read_labels(texts) if texts else [])
+    size = new
+    return lambda training, held: begin_new(
+        size, training, held, request.work, recipe=TextRecipe(), more_texts=more, on_text=_say_text
+    )
+
+
+def _say_text(progress: "Progress") -> None:
+    if progress.cosine is not None:
+        cosine = f", cosine to the sentence encoder {progress.cosine:.3f}"
+        typer.echo(f"text tower, step {progress.step:,}: loss {progress.loss:.3f}{cosine}", err=True)
 
 
 @contextlib.contextmanager

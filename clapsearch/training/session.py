@@ -29,6 +29,8 @@ from clapsearch.training.teacher import Teacher
 from clapsearch.training.texts import Embed, all_texts, clip_texts
 from clapsearch.training.validation import Validation
 
+Begin = Callable[[Sequence[Clip], Sequence[Clip]], Start]
+
 
 @dataclass(frozen=True)
 class Request:
@@ -98,13 +100,18 @@ class Trained:
 
 def train(
     request: Request,
-    start: Start,
+    begin: Begin,
     *,
     on_features: Callable[[int, int], None] = lambda n_done, n_all: None,
     on_step: Callable[[Step], None] = lambda step: None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Trained:
     """Train, and write the checkpoint.
+
+    Parameters
+    ----------
+    begin : callable
+        The clips to learn from and those held out to where the run begins.
 
     Raises
     ------
@@ -116,6 +123,7 @@ def train(
     check_installed(request)
     manifest = read_manifest(request.manifest, request.audio)
     training, held = _sides(manifest, request.where)
+    start = begin(training, held)
     model = towers.choose_trained(start.model, request.part).to(request.options.device)
     is_frozen = towers.has_frozen_text(model)
     if request.teacher and not is_frozen:

@@ -58,7 +58,7 @@ def from_checkpoint(folder: CheckpointFolder) -> Start:
         If its files do not make a CLAP model.
     """
     model, tokenizer = load_model(folder, "cpu")
-    tokenize = _tokenize(tokenizer)
+    tokenize = tokenize_with(tokenizer)
     return Start(
         name=folder.name,
         identity=weights_hash(folder),
@@ -71,7 +71,9 @@ def from_checkpoint(folder: CheckpointFolder) -> Start:
     )
 
 
-def _tokenize(tokenizer: Any) -> Callable[[Sequence[str]], dict[str, torch.Tensor]]:
+def tokenize_with(tokenizer: Any) -> Callable[[Sequence[str]], dict[str, torch.Tensor]]:
+    """Return the function that makes a text tower's input of texts."""
+
     def tokenize(texts: Sequence[str]) -> dict[str, torch.Tensor]:
         found = tokenizer(list(texts), padding=True, truncation=True, max_length=MAX_TOKENS, return_tensors="pt")
         return {name: found[name] for name in ("input_ids", "attention_mask")}

@@ -81,6 +81,12 @@ def choose_tokens(phrases: Iterable[str], n: int) -> list[str]:
     return list(dict.fromkeys([*SPECIAL, *letters, *common]))[:n]
 
 
+def common_words(n: int) -> list[str]:
+    """Return the `n` commonest words of the language that are more than two letters, as the teacher orders them."""
+    order = sorted(_teacher_tokenizer().get_vocab().items(), key=lambda entry: entry[1])
+    return [token for token, _ in order if token.isascii() and token.isalpha() and len(token) > 2][:n]
+
+
 def make_tokenizer(tokens: Sequence[str]) -> PreTrainedTokenizerFast:
     """Build the WordPiece tokenizer: lower case, no accents, ``<s>`` first, ``</s>`` last, cut at CLAP's 77."""
     pieces = Tokenizer(models.WordPiece({token: i for i, token in enumerate(tokens)}, unk_token=UNK))

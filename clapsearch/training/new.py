@@ -1,0 +1,162 @@
+"""A new checkpoint from nothing: a text tower taught by a sentence encoder, and an audio tower yet to be trained.
+
+The text space is frozen first; text and audio tower then learn to meet in it, each by itself.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import AutoTokenizer, ClapTextModelWithProjection
+
+from clapsearch.evaluation.clips import Clip
+from clapsearch.mel import FrontEnd
+from clapsearch.training import towers
+from clapsearch.training.distillation import Distillation, DistillationSettings, Progress
+from clapsearch.training.phrases import PhraseGenerator
+from clapsearch.training.sentences import SentenceEncoder
+from clapsearch.training.start import Start, tokenize_with
+from clapsearch.training.text_space import TextSpace
+from clapsearch.training.text_student import (
+    TextShape,
+    build_student,
+    choose_tokens,
+    common_words,
+    make_tokenizer,
+    save_student,
+)
+from clapsearch.training.texts import all_texts
+from clapsearch.vocabulary import BUILT_IN, read_labels
+
+# LAION's fused front end: every checkpoint of this program has it.
+FRONT_END = {
+    "feature_extractor_type": "ClapFeatureExtractor",
+    "feature_size": 64,
+    "fft_window_size": 1024,
+    "frequency_max": 14000,
+    "frequency_min": 50,
+    "hop_length": 480,
+    "max_length_s": 10,
+    "nb_frequency_bins": 513,
+    "nb_max_samples": 480000,
+    "padding": "repeatpad",
+    "padding_side": "right",
+    "padding_value": 0.0,
+    "return_attention_mask": False,
+    "sampling_rate": 48000,
+    "top_db": None,
+    "truncation": "fusion",
+}
+N_WORDS = 4_000  # of the language, for phrases that no pattern foresees
+ATTRIBUTION = "all-MiniLM-L6-v2 (Apache-2.0): the text space, and the weights that the text tower started from"
+
+
+@dataclass(frozen=True)
+class TextRecipe:
+    """How the text tower is made.
+
+    Attributes
+    ----------
+    n_phrases : int
+        Generated ones to learn from, beside captions and labels.
+    shape : TextShape
+    settings : DistillationSettings
+    """
+
+    n_phrases: int = 300_000
+    shape: TextShape = field(default_factory=TextShape)
+    settings: DistillationSettings = field(default_factory=DistillationSettings)
+
+
+def begin_new(
+    size: str,
+    training: Sequence[Clip],
+    held: Sequence[Clip],
+    work: Path,
+    *,
+    recipe: TextRecipe,
+    more_texts: Sequence[str] = (),
+    device: str = "cpu",
+    on_text: Callable[[Progress], None] = lambda progress: None,
+) -> Start:
+    """Make the text tower, or find the one that an earlier run left in `work`, beside a random audio tower.
+
+    Parameters
+    ----------
+    size : str
+        One of `towers.SIZES`.
+    training, held : sequence of Clip
+        Whose texts to learn from, and to measure on.
+    work : Path
+        Keeps text space, state and text tower.
+    more_texts : sequence of str
+        Such as the names of classes.
+
+    Raises
+    ------
+    ClapsearchError
+        If the sentence encoder is not installed, or the folder cannot be written.
+    UsageError
+        If there is no such size.
+    """
+    towers.audio_config(size, projection_dim=1)  # is there such a size?
+    given = list(dict.fromkeys([*all_texts(training), *read_labels(BUILT_IN), *more_texts]))
+    held_texts = [text for text in all_texts(held) if text not in set(given)]
+    work.mkdir(parents=True, exist_ok=True)
+    encoder = SentenceEncoder(device)
+    space = _space(work / "text_space.npz", given, encoder, device)
+    folder = work / "text"
+    if not (folder / "config.json").exists():
+        _teach(given, held_texts, encoder, space, recipe, folder, device, on_text)
+    student = ClapTextModelWithProjection.from_pretrained(folder, local_files_only=True, dtype=torch.float32)
+    weights = {name: value for name, value in student.state_dict().items() if name.startswith("text_")}
+    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    named = [size, recipe.settings.seed, hashlib.sha256(space.components.tobytes()).hexdigest(), asdict(recipe)]
+    return Start(
+        name=f"nothing ({size})",
+        identity=hashlib.sha256(json.dumps(named).encode()).hexdigest(),
+        folder=folder,
+        model=towers.new_model(size, student.config.to_dict(), weights, recipe.settings.seed),
+        front_end=FrontEnd.from_config(FRONT_END),
+        tokenizer=tokenize_with(tokenizer),
+        n_tokens=lambda text: len(tokenizer(text, verbose=False)["input_ids"]),
+        embed=space.embed,
+        attributions=(ATTRIBUTION,),
+    )
+
+
+def _space(path: Path, texts: Sequence[str], encoder: SentenceEncoder, device: str) -> TextSpace:
+    if not path.exists():
+        TextSpace.fit(encoder.embed(texts), device=device).save(path)
+    return TextSpace.load(path, device)
+
+
+def _teach(
+    given: Sequence[str],
+    held: Sequence[str],
+    encoder: SentenceEncoder,
+    space: TextSpace,
+    recipe: TextRecipe,
+    folder: Path,
+    device: str,
+    on_text: Callable[[Progress], None],
+) -> None:
+    """Distil the sentence encoder into a small tower, and write it."""
+    phrases = PhraseGenerator(given, common_words(N_WORDS)).distinct(recipe.n_phrases, recipe.settings.seed)
+    known = {text.lower() for text in held}
+    texts = [text for text in dict.fromkeys([*given, *phrases]) if text.lower() not in known]
+    tokens = choose_tokens(texts, recipe.shape.n_tokens)
+    student: Any = build_student(tokens, recipe.shape, space)
+    targets = space.transform(encoder.embed(texts)).astype(np.float16)
+    run = Distillation(student, make_tokenizer(tokens), texts, targets, recipe.settings, device)
+    judged = (held, space.transform(encoder.embed(held))) if held else None
+    run.run(folder.with_name("text.state"), held_out=judged, report=on_text)
+    draft = folder.with_name("text.draft")
+    save_student(run.student, tokens, draft)
+    (draft / "preprocessor_config.json").write_text(json.dumps(FRONT_END, indent=2) + "\n", encoding="utf-8")
+    draft.replace(folder)
