@@ -1,6 +1,7 @@
 """The log-mels of a training set: right, computed once, there after any kill, and never stale."""
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -19,7 +20,8 @@ from clapsearch.errors import ClapsearchError
 from clapsearch.evaluation.clips import Clip
 from clapsearch.mel import FrontEnd, log_mel
 from clapsearch.training.features import Features, build
-from clapsearch.training.variants import Item, Recipe, compute
+from clapsearch.training.variants import Item, Recipe
+from clapsearch.training.workers import compute
 
 FRONT_END = FrontEnd(48_000, 1024, 480, 64, 50, 14_000, 480_000, "htk", "repeatpad")
 
@@ -139,7 +141,7 @@ def test_bad_files_are_failures_of_their_own(run, files):
     assert "No such file" in reasons["3.wav"]
     soundfile.write(files[3], noise(0.1), 48_000)
     assert run().paths == ["1.wav", "3.wav", "4.wav", "5.wav"]
-    assert run.n_computed == 1  # what the other two hold is known
+    assert run.n_computed == 3  # a failure is tried again: the file may be readable now
 
 
 @pytest.mark.parametrize("n_clips", [0, 1])
@@ -191,6 +193,14 @@ if __name__ == "__main__":
 """
 
 
+def test_a_script_that_would_start_itself_again_is_told(files, tmp_path):
+    (tmp_path / "script.py").write_text(SCRIPT.replace('if __name__ == "__main__":', "if True:"))
+    command = [sys.executable, tmp_path / "script.py", tmp_path / "features", files[0]]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    assert "ClapsearchError: workers cannot start (exit 1)" in ended.stderr
+
+
 def test_a_killed_run_goes_on_where_it_was(run, files, tmp_path):
     more = [tmp_path / "sounds" / f"more{seed}.wav" for seed in range(60)]
     for seed, file in enumerate(more):
@@ -223,6 +233,8 @@ def test_what_was_half_written_is_computed_again(run, data_cut, index_cut, n_los
         os.truncate(run.folder / name, (run.folder / name).stat().st_size - cut)
     assert_equal(run(), whole)
     assert run.n_computed == n_lost
+    run()
+    assert run.n_computed == 0
     assert (run.folder / "log_mels.f16").stat().st_size == whole.values.nbytes
 
 
@@ -242,6 +254,18 @@ def test_a_full_disk_is_one_line_and_with_room_the_run_goes_on(run, small_disk):
     (small_disk / "ballast").unlink()
     assert_equal(run(), whole)
     assert 0 < run.n_computed < 6
+
+
+def test_a_write_that_takes_only_a_part_is_none(run):
+    whole, limits = run(), resource.getrlimit(resource.RLIMIT_FSIZE)
+    run.folder = run.folder.with_name("limited")
+    resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, limits[1]))  # the third clip fits in part, its line would fit
+    try:
+        with pytest.raises(ClapsearchError, match="File too large"):
+            run()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert_equal(run(), whole)
 
 
 def test_a_folder_that_cannot_be_made_is_one_line(run):

@@ -7,7 +7,7 @@ import itertools
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from io import FileIO
 from pathlib import Path
@@ -19,7 +19,8 @@ from clapsearch.errors import ClapsearchError
 from clapsearch.evaluation.clips import Clip
 from clapsearch.mel import FrontEnd
 from clapsearch.present import plural, printable
-from clapsearch.training.variants import Item, Outcome, Recipe, compute
+from clapsearch.training.variants import Item, Recipe
+from clapsearch.training.workers import compute
 
 # Raise when other numbers come out for the same file, seed and front end, of decoding or of an augmentation.
 FEATURES_VERSION = 1
@@ -30,7 +31,7 @@ _VALUE_BYTES = 2
 
 @dataclass(frozen=True)
 class Entry:
-    """Where the variants of one clip lie in the data, one after the other; or why there are none.
+    """Where the variants of one clip lie in the data, one after the other.
 
     Attributes
     ----------
@@ -40,14 +41,11 @@ class Entry:
         Of each variant.
     n_values : int
         Of all variants together.
-    failure : str
-        Empty if there are log-mels.
     """
 
-    start: int = 0
-    n_frames: Sequence[int] = ()
-    n_values: int = 0
-    failure: str = ""
+    start: int
+    n_frames: Sequence[int]
+    n_values: int
 
 
 @dataclass(frozen=True)
@@ -147,19 +145,34 @@ def build(
     recipe = Recipe(front_end, n_variants, seed, max_duration_s)
     items = _items(clips, files, recipe)
     keys = [_key(item, recipe) for item in items]
+    failures: dict[int, str] = {}
     with _writing(folder), contextlib.closing(Store(folder)) as store:
         absent = [i for i, key in enumerate(keys) if not store.has(key, n_variants)]
-        n_there, transient = len(items) - len(absent), {}
+        n_there = len(items) - len(absent)
         on_progress(n_there, len(items))
         outcomes = compute([items[i] for i in absent], recipe, n_workers)
         for n_done, (place, outcome) in enumerate(outcomes, start=1):
-            if outcome.is_transient:
-                transient[keys[absent[place]]] = Entry(failure=outcome.failure)
+            if outcome.failure:
+                failures[absent[place]] = outcome.failure
             else:
-                store.add(keys[absent[place]], outcome)
+                store.add(keys[absent[place]], outcome.log_mels)
             on_progress(n_there + n_done, len(items))
-        entries = [transient.get(key) or store.entries[key] for key in keys]
-    return _features(clips, entries, recipe, folder)
+    if len(failures) == len(clips):
+        raise ClapsearchError(_nothing(clips, failures))
+    good = [i for i in range(len(clips)) if i not in failures]
+    return Features(
+        clips=[clips[i] for i in good],
+        failed=[(clips[i].path, reason) for i, reason in sorted(failures.items())],
+        n_variants=n_variants,
+        front_end=front_end,
+        entries=[store.entries[keys[i]] for i in good],
+        values=np.memmap(folder / _DATA, np.float16, mode="r"),
+    )
+
+
+def _nothing(clips: Sequence[Clip], failures: Mapping[int, str]) -> str:
+    examples = [f", such as {printable(clips[i].path)}: {reason}" for i, reason in failures.items()]
+    return f"nothing to train on: {len(failures)} of {plural(len(clips), 'clip')} failed{''.join(examples[:1])}"
 
 
 def _items(clips: Sequence[Clip], files: Sequence[Path], recipe: Recipe) -> list[Item]:
@@ -177,21 +190,6 @@ def _key(item: Item, recipe: Recipe) -> str:
         state = []  # the worker says why
     named = [FEATURES_VERSION, recipe.front_end.identity, recipe.max_duration_s, recipe.seed]
     return hashlib.sha256(json.dumps([*named, item.path, item.file, *state]).encode()).hexdigest()[:32]
-
-
-def _features(clips: Sequence[Clip], entries: Sequence[Entry], recipe: Recipe, folder: Path) -> Features:
-    failed = [(clip.path, entry.failure) for clip, entry in zip(clips, entries, strict=True) if entry.failure]
-    if len(failed) == len(clips):
-        first = f", such as {printable(failed[0][0])}: {failed[0][1]}" if failed else ""
-        raise ClapsearchError(f"nothing to train on: {len(failed)} of {plural(len(clips), 'clip')} failed{first}")
-    return Features(
-        clips=[clip for clip, entry in zip(clips, entries, strict=True) if not entry.failure],
-        failed=failed,
-        n_variants=recipe.n_variants,
-        front_end=recipe.front_end,
-        entries=[entry for entry in entries if not entry.failure],
-        values=np.memmap(folder / _DATA, np.float16, mode="r"),
-    )
 
 
 @contextlib.contextmanager
@@ -243,14 +241,13 @@ class Store:
         self._index.truncate(n_index)
 
     def has(self, key: str, n_variants: int) -> bool:
-        """Whether so many variants are there, or the clip is known to have none."""
-        entry = self.entries.get(key, Entry())
-        return bool(entry.failure) or len(entry.n_frames) >= n_variants
+        """Whether so many variants are there."""
+        return key in self.entries and len(self.entries[key].n_frames) >= n_variants
 
-    def add(self, key: str, outcome: Outcome) -> None:
-        """Write the log-mels of one clip, or why there are none."""
-        values = np.concatenate([log_mel.ravel() for log_mel in [np.zeros(0, np.float16), *outcome.log_mels]])
-        entry = Entry(self._n_values, [*map(len, outcome.log_mels)], len(values), outcome.failure)
+    def add(self, key: str, log_mels: Sequence[npt.NDArray[np.float16]]) -> None:
+        """Write the log-mels of one clip, each shape (n_frames, n_mels)."""
+        values = np.concatenate([log_mel.ravel() for log_mel in log_mels])
+        entry = Entry(self._n_values, [*map(len, log_mels)], len(values))
         _write(self._data, values.tobytes())
         os.fsync(self._data.fileno())
         _write(self._index, json.dumps({"key": key, **asdict(entry)}).encode() + b"\n")

@@ -1,29 +1,21 @@
-"""A sound file to the log-mels of its variants, many files at a time in spawned workers."""
+"""A sound file to the log-mels of its variants: clean, and augmented."""
 
 import contextlib
-import multiprocessing
 import os
-import signal
-import threading
 import zlib
-from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from clapsearch.allocator import keep_freed_memory
 from clapsearch.audio import decode
-from clapsearch.errors import AudioError, ClapsearchError, UnreadableError
+from clapsearch.errors import AudioError
 from clapsearch.mel import FLOOR_DB, FrontEnd, log_mel
 from clapsearch.training.augmentation import augment
 
 BACKGROUND_S = 10.0
 RECORDED_BACKGROUNDS = 0.5  # the others are noise
-STALL_S = 600
 
 
 @dataclass(frozen=True)
@@ -61,56 +53,21 @@ class Item:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The log-mels of all variants, each (n_frames, n_mels), float16, dB; or why there are none.
-
-    Attributes
-    ----------
-    is_transient : bool
-        The bytes could not be read: worth another try.
-    """
+    """The log-mels of all variants, each shape (n_frames, n_mels), float16, dB; or why there are none."""
 
     log_mels: Sequence[npt.NDArray[np.float16]] = ()
     failure: str = ""
-    is_transient: bool = False
-
-
-def compute(items: Sequence[Item], recipe: Recipe, n_workers: int) -> Iterator[tuple[int, Outcome]]:
-    """Yield the place of every item and its outcome, in the order of completion.
-
-    A file that kills or stalls a worker costs that worker only: whatever was under way is tried again, alone.
-
-    Raises
-    ------
-    ClapsearchError
-        If workers cannot start at all.
-    """
-    waiting = deque(range(len(items)))
-    while waiting:
-        under_way: dict[Future[Outcome], int] = {}
-        with _workers(min(n_workers, len(waiting))) as pool, contextlib.suppress(BrokenProcessPool):
-            while waiting or under_way:
-                while waiting and len(under_way) < 2 * n_workers:
-                    under_way[pool.submit(variants, items[waiting[0]], recipe)] = waiting[0]
-                    waiting.popleft()
-                for future in wait(under_way, return_when=FIRST_COMPLETED).done:
-                    outcome = future.result()
-                    yield under_way.pop(future), outcome
-        for place in under_way.values():
-            yield place, _alone(items[place], recipe)
 
 
 def variants(item: Item, recipe: Recipe) -> Outcome:
     """Compute all variants of one clip."""
-    signal.alarm(STALL_S)  # ends the process
     try:
         waveform = _beginning(item.file, recipe.front_end.sr, recipe.max_duration_s)
         return Outcome(list(_variants(item, waveform, recipe)))
     except AudioError as error:
-        return Outcome(failure=str(error), is_transient=isinstance(error, UnreadableError))
+        return Outcome(failure=str(error))
     except MemoryError:
         return Outcome(failure="it needs more memory than there is; split the file")
-    finally:
-        signal.alarm(0)
 
 
 def _variants(item: Item, waveform: npt.NDArray[np.float32], recipe: Recipe) -> Iterator[npt.NDArray[np.float16]]:
@@ -142,43 +99,3 @@ def _beginning(file: str, sr: int, duration_s: float) -> npt.NDArray[np.float32]
         return np.concatenate(kept)
 
     return decode(file, consume, sr=sr)[1]
-
-
-def _alone(item: Item, recipe: Recipe) -> Outcome:
-    with _workers(1) as pool:
-        try:
-            return pool.submit(variants, item, recipe).result()
-        except BrokenProcessPool:
-            return Outcome(failure=f"the decoder crashed on it, or stood still for {STALL_S} s; convert the file")
-
-
-@contextlib.contextmanager
-def _workers(n_workers: int) -> Iterator[ProcessPoolExecutor]:
-    """Start workers; what has not begun when this is left is never done."""
-    pool = ProcessPoolExecutor(n_workers, multiprocessing.get_context("spawn"), initializer=_prepare)
-    try:
-        pool.submit(os.getpid).result()
-        yield pool
-    except (BrokenProcessPool, OSError) as error:
-        raise ClapsearchError(f"workers for decoding cannot start ({error}); take fewer with --workers") from error
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _prepare() -> None:
-    """Make a worker: one thread, silent, deaf to ^C, gone with its parent however that ends."""
-    from threadpoolctl import threadpool_limits
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_follow_parent, daemon=True).start()
-    with contextlib.suppress(OSError):  # the MP3 decoder writes its own warnings there
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-    keep_freed_memory()
-    threadpool_limits(1)
-
-
-def _follow_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
