@@ -124,17 +124,18 @@ def test_every_variant_is_drawn(bands):
 @pytest.mark.parametrize("p_fused", [0, 1])
 def test_a_partner_is_in_the_mixture_with_the_share_that_is_told(bands, p_fused):
     options = BatchOptions(8, p_mix=0.6, p_fused=p_fused, changes=LogMelChances(0, 0, 0, 0))
-    n_mixed = 0
+    numbers = []
     for step in range(6):
         batch = make_batch(bands, step, options)
         powers = 10 ** (batch.inputs[:, -1].mean(axis=1) / 10)
         for row, (index, partner, share) in enumerate(zip(batch.indices, batch.partners, batch.shares, strict=True)):
             assert powers[row, index] / powers[row].sum() == pytest.approx(share, abs=1e-3)
             if partner != NO_PARTNER:
-                n_mixed += 1
                 assert partner != index
                 assert powers[row, partner] / powers[row].sum() == pytest.approx(1 - share, abs=1e-3)
-    assert 18 < n_mixed < 40
+        numbers.append(int(np.count_nonzero(batch.partners != NO_PARTNER)))
+    assert 18 < sum(numbers) < 40
+    assert all(0 < number < 8 for number in numbers)
 
 
 def test_a_single_clip_is_never_mixed_with_itself():

@@ -102,11 +102,12 @@ def test_what_is_there_is_not_computed_again(run):
 
 
 def test_more_variants_later_of_the_beginning_of_a_long_recording(run, files):
-    first = run(n_variants=1, max_duration_s=11.0)
-    more = run(n_variants=3, max_duration_s=11.0)
+    options = {"max_duration_s": 11.0, "seed": 3}  # of the seed come variants that are slower
+    first = run(n_variants=1, **options)
+    more = run(n_variants=3, **options)
     assert run.n_computed == 6
     assert [np.array_equal(first.log_mel(i, 0), more.log_mel(i, 0)) for i in range(6)] == [True] * 6
-    assert run(n_variants=2, max_duration_s=11.0).n_variants == 2
+    assert run(n_variants=2, **options).n_variants == 2
     assert run.n_computed == 0
     assert [more.n_frames(5, variant) <= 1101 for variant in range(3)] == [True] * 3
     assert more.log_mel(5, 0) == pytest.approx(log_mel([load(files[5])[: 11 * 48_000]], FRONT_END), abs=0.032)
@@ -259,7 +260,7 @@ def test_a_full_disk_is_one_line_and_with_room_the_run_goes_on(run, small_disk):
 def test_a_write_that_takes_only_a_part_is_none(run):
     whole, limits = run(), resource.getrlimit(resource.RLIMIT_FSIZE)
     run.folder = run.folder.with_name("limited")
-    resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, limits[1]))  # the third clip fits in part, its line would fit
+    resource.setrlimit(resource.RLIMIT_FSIZE, (700_000, limits[1]))  # the last clip fits in part, its line would fit
     try:
         with pytest.raises(ClapsearchError, match="File too large"):
             run()
