@@ -24,8 +24,8 @@ N_MASKS = 2
 MAX_MASK_FRAMES, MAX_MASK_BINS = 64, 8
 
 _NOISE_SAMPLES = 1 << 18  # beyond that it repeats
-_NEPER = np.float32(np.log(10) / 10)  # exp(_NEPER * dB) is a power
-_FLOOR_POWER = np.exp(np.float32(FLOOR_DB) * _NEPER)
+_PER_DB = np.float32(np.log(10) / 10)  # exp(_PER_DB * dB) is a power
+_FLOOR_POWER = np.exp(np.float32(FLOOR_DB) * _PER_DB)
 _PITCH_FFT = 2048
 
 
@@ -203,13 +203,13 @@ def mix(a: Array, b: Array, rng: np.random.Generator) -> tuple[Array, float]:
     if not mean_a or not mean_b:
         return a, 1.0
     power = power_a + power_b * np.float32(mean_a / mean_b / ratio)
-    mixed = np.log(np.maximum(power, _FLOOR_POWER)) / _NEPER
+    mixed = np.log(np.maximum(power, _FLOOR_POWER)) / _PER_DB
     return np.asarray(mixed, np.float32), ratio / (1 + ratio)
 
 
 def _power(log_mel: Array) -> Array:
     """Return mel powers; the floor stands for none."""
-    return np.where(log_mel > np.float32(FLOOR_DB), np.exp(log_mel * _NEPER), np.float32(0))
+    return np.where(log_mel > np.float32(FLOOR_DB), np.exp(log_mel * _PER_DB), np.float32(0))
 
 
 def _amplitude(level_db: float | npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
