@@ -17,6 +17,15 @@ from clapsearch.settings import DEFAULT_CHECKPOINT, Settings
 from clapsearch.weights import CheckpointFolder, locate, weights_hash
 
 
+def let_threads_sleep() -> None:
+    """Make torch's waiting threads sleep; call it before torch is imported.
+
+    Decode workers and other programs share the cores. Spinning, the threads cost a seventh less time on an idle machine
+    and five times more on a busy one.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
 def embedder_for_questions(settings: Settings, active: Checkpoint | None) -> DeferredEmbedder:
     """Return the embedder of a library, or the chosen one where there is no library (`active` is None)."""
     if active is None:
@@ -77,9 +86,7 @@ def _deferred(
         return ClapEmbedder(folder, device=settings.device, batch_size=batch_size, front_end=front_end)
 
     def load() -> Embedder:
-        # Decode workers and other programs share the cores: torch's waiting threads must sleep. Spinning, they cost
-        # a seventh less time on an idle machine and five times more on a busy one.
-        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+        let_threads_sleep()
         keep_freed_memory()
         if is_new:
             check_text_tower(make())  # in a model of its own: indexing needs no text weights in memory

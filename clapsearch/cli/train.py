@@ -92,6 +92,9 @@ def train(
     Sounds of the splits dev, val and test, or 15 % of all recordings, are held out: they choose the best weights.
     ^C keeps the state, and the same command goes on from it. The result opens with `clapsearch index --checkpoint`.
     """
+    from clapsearch.choice import let_threads_sleep
+
+    let_threads_sleep()
     from clapsearch.clap import choose_device
     from clapsearch.training import session
     from clapsearch.training.batches import BatchOptions
