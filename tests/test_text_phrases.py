@@ -8,7 +8,7 @@ import pytest
 from clapsearch.errors import ClapsearchError
 from clapsearch.training import inflection
 from clapsearch.training.patterns import PATTERNS
-from clapsearch.training.phrases import WORDS, PhraseGenerator, as_typed, caption_from_keywords, read_words
+from clapsearch.training.phrases import WORDS, PhraseGenerator, as_typed, caption_from_keywords, lessons, read_words
 
 _DOING = rf"an? ({'|'.join(read_words(WORDS)[1]['source', 'action'])}) (\w+ing)"
 GIVEN = ["a kettle boiling over", "wading through a swamp", "the lighthouse"]
@@ -96,6 +96,18 @@ def test_word_lists_are_read_whole() -> None:
 )
 def test_words_are_inflected(inflect: object, word: str, expected: str) -> None:
     assert inflect(word) == expected  # type: ignore[operator]
+
+
+def test_lessons_say_what_a_mistyped_text_means() -> None:
+    texts, meanings = lessons(GIVEN, ["astrolabe", "hovercraft"], 2000, seed=8)
+    assert len(texts) == len(meanings)
+    assert all(texts.count(given) >= 4 for given in GIVEN)
+    typed = [(text, meaning) for text, meaning in zip(texts, meanings, strict=True) if text != meaning]
+    assert 150 <= len(typed) <= 200
+    assert (texts, meanings) == lessons(GIVEN, ["astrolabe", "hovercraft"], 2000, seed=8)
+    names = [(text, meaning) for text, meaning in typed if text.endswith(".wav") and "_" in text]
+    assert names
+    assert all(text.removesuffix(".wav").replace("_", " ") == meaning.rstrip(".") for text, meaning in names)
 
 
 def test_a_disguise_keeps_the_letters_in_order() -> None:

@@ -16,6 +16,8 @@ WORDS = Path(__file__).parent.parent / "data" / "sound_words.txt"
 _MAX_REPEATS = 1000  # so many draws in a row that gave nothing new end the search
 _FRAMES = ("{}", "{}", "the sound of {}", "a recording of {}", "sounds of {}", "this is a sound of {}.")
 
+_GIVEN_REPEATS = 4
+
 Sections = dict[str, list[str]]
 
 
@@ -79,6 +81,24 @@ class PhraseGenerator:
             bound[first] = _pick(list(partners), rng)
             bound[second] = _pick(partners[bound[first]], rng)
         return bound[name]
+
+
+def lessons(given: Sequence[str], words: Sequence[str], n: int, seed: int) -> tuple[list[str], list[str]]:
+    """Return texts to learn from, and what each of them means.
+
+    Parameters
+    ----------
+    given, words : sequence of str
+        As of `PhraseGenerator`. What is given is there `_GIVEN_REPEATS` times, and so is learnt best.
+    n : int
+        Generated phrases; a tenth of all texts is there once more as somebody might type it.
+    """
+    generated = PhraseGenerator(given, words).distinct(n, seed)
+    clean = [*given, *generated]
+    rng = np.random.default_rng([seed, 1])
+    slips = [clean[i] for i in rng.permutation(len(clean))[: len(clean) // 10]]
+    repeats = list(given) * (_GIVEN_REPEATS - 1)
+    return [*clean, *repeats, *(as_typed(phrase, rng) for phrase in slips)], [*clean, *repeats, *slips]
 
 
 def as_typed(phrase: str, rng: np.random.Generator) -> str:

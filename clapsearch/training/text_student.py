@@ -1,5 +1,6 @@
 """The small text tower: CLAP's own layout, started from the sentence encoder's layers and a part of its vocabulary."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -65,8 +66,7 @@ def choose_tokens(phrases: Iterable[str], n: int) -> list[str]:
         If `n` does not hold the letters.
     """
     teacher = _teacher_tokenizer()
-    order = sorted(teacher.get_vocab().items(), key=lambda entry: entry[1])
-    pieces = [token for token, _ in order if max(token) <= _LAST_LATIN and not (token[0] == "[" and token[1:])]
+    pieces = [token for token in _by_rank(teacher) if max(token) <= _LAST_LATIN and not re.match(r"\[.", token)]
     letters = [token for token in pieces if len(token.removeprefix("##")) == 1]
     if n < len(SPECIAL) + len(letters):
         raise ClapsearchError(f"a vocabulary of {n} does not hold the {len(letters)} letters that spell any word")
@@ -82,9 +82,9 @@ def choose_tokens(phrases: Iterable[str], n: int) -> list[str]:
 
 
 def common_words(n: int) -> list[str]:
-    """Return the `n` commonest words of the language that are more than two letters, as the teacher orders them."""
-    order = sorted(_teacher_tokenizer().get_vocab().items(), key=lambda entry: entry[1])
-    return [token for token, _ in order if token.isascii() and token.isalpha() and len(token) > 2][:n]
+    """Return the `n` commonest words of three letters or more of the language, commonest first."""
+    pieces = _by_rank(_teacher_tokenizer())
+    return [token for token in pieces if token.isascii() and token.isalpha() and len(token) > 2][:n]
 
 
 def make_tokenizer(tokens: Sequence[str]) -> PreTrainedTokenizerFast:
@@ -128,6 +128,12 @@ def _teacher_tokenizer() -> Tokenizer:
     tokenizer = Tokenizer.from_file(str(sentences.teacher_folder() / "tokenizer.json"))
     tokenizer.no_padding()
     return tokenizer
+
+
+def _by_rank(tokenizer: Tokenizer) -> list[str]:
+    """Return the vocabulary by number: letters first, then what is common before what is rare."""
+    vocabulary: dict[str, int] = tokenizer.get_vocab()
+    return sorted(vocabulary, key=vocabulary.__getitem__)
 
 
 def _config(n_tokens: int, shape: TextShape, dim: int) -> ClapTextConfig:
