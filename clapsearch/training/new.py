@@ -18,7 +18,7 @@ from clapsearch.evaluation.clips import Clip
 from clapsearch.mel import FrontEnd
 from clapsearch.training import towers
 from clapsearch.training.distillation import Distillation, DistillationSettings, Progress
-from clapsearch.training.phrases import PhraseGenerator
+from clapsearch.training.phrases import lessons
 from clapsearch.training.sentences import SentenceEncoder
 from clapsearch.training.start import Start, tokenize_with
 from clapsearch.training.text_space import TextSpace
@@ -147,15 +147,16 @@ def _teach(
     on_text: Callable[[Progress], None],
 ) -> None:
     """Distil the sentence encoder into a small tower, and write it."""
-    phrases = PhraseGenerator(given, common_words(N_WORDS)).distinct(recipe.n_phrases, recipe.settings.seed)
-    known = {text.lower() for text in held}
-    texts = [text for text in dict.fromkeys([*given, *phrases]) if text.lower() not in known]
+    judged = {text.lower() for text in held}
+    drawn = zip(*lessons(given, common_words(N_WORDS), recipe.n_phrases, recipe.settings.seed), strict=True)
+    pairs = [(text, meaning) for text, meaning in drawn if meaning.lower() not in judged]
+    texts, meanings = [text for text, _ in pairs], [meaning for _, meaning in pairs]
     tokens = choose_tokens(texts, recipe.shape.n_tokens)
     student: Any = build_student(tokens, recipe.shape, space)
-    targets = space.transform(encoder.embed(texts)).astype(np.float16)
+    targets = space.transform(encoder.embed(meanings)).astype(np.float16)
     run = Distillation(student, make_tokenizer(tokens), texts, targets, recipe.settings, device)
-    judged = (held, space.transform(encoder.embed(held))) if held else None
-    run.run(folder.with_name("text.state"), held_out=judged, report=on_text)
+    test = (held, space.transform(encoder.embed(held))) if held else None
+    run.run(folder.with_name("text.state"), held_out=test, report=on_text)
     draft = folder.with_name("text.draft")
     save_student(run.student, tokens, draft)
     (draft / "preprocessor_config.json").write_text(json.dumps(FRONT_END, indent=2) + "\n", encoding="utf-8")
