@@ -45,7 +45,6 @@ def tokens() -> list[str]:
 
 
 def run_of(space: TextSpace, tokens: list[str], settings: DistillationSettings = SETTINGS) -> Distillation:
-    torch.manual_seed(0)
     student = build_student(tokens, TextShape(len(tokens), (5,), 32), space)
     return Distillation(student, make_tokenizer(tokens), TEXTS, space.embed(TEXTS).astype(np.float16), settings)
 

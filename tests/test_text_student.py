@@ -67,7 +67,7 @@ def test_a_vocabulary_without_room_for_the_letters_is_refused() -> None:
 
 
 def test_with_every_layer_the_student_thinks_as_the_teacher(space: TextSpace) -> None:
-    shape = TextShape(n_tokens=320, layers=(0, 1, 2, 3, 4, 5))
+    shape = TextShape(n_tokens=320, layers=(0, 1, 2, 3, 4, 5), intermediate_size=1536)
     tokens = choose_tokens(TEXTS, shape.n_tokens)
     student = build_student(tokens, shape, space).eval()
     teacher = BertModel.from_pretrained(teacher_folder(), dtype=torch.float32).eval()
@@ -80,10 +80,19 @@ def test_with_every_layer_the_student_thinks_as_the_teacher(space: TextSpace) ->
 
 
 def test_the_student_starts_near_the_space(space: TextSpace) -> None:
-    shape = TextShape(n_tokens=400, layers=(0, 1, 2, 3, 4, 5))
+    shape = TextShape(n_tokens=400, layers=(0, 1, 2, 3, 4, 5), intermediate_size=1536)
     tokens = choose_tokens(TEXTS, shape.n_tokens)
     vectors = embed(build_student(tokens, shape, space).eval(), make_tokenizer(tokens), TEXTS)
     assert (vectors * space.embed(TEXTS)).sum(axis=1).mean() > 0.6
+
+
+def test_nothing_of_the_start_is_left_to_chance(space: TextSpace, tokens: list[str]) -> None:
+    starts = []
+    for seed in range(2):
+        torch.manual_seed(seed)
+        starts.append(build_student(tokens, SMALL, space).state_dict())
+    for name, weight in starts[0].items():
+        torch.testing.assert_close(weight, starts[1][name], msg=name)
 
 
 def test_of_the_neurons_those_that_move_the_most_are_kept(space: TextSpace, tokens: list[str]) -> None:

@@ -50,14 +50,14 @@ class DistillationSettings:
     seed : int
     """
 
-    n_steps: int = 6000
+    n_steps: int = 18_000
     batch_size: int = 128
-    learning_rate: float = 6e-4
-    warm_up: float = 0.1
+    learning_rate: float = 1e-3
+    warm_up: float = 0.05
     weight_decay: float = 0.01
-    contrast: float = 0.1
+    contrast: float = 0.05
     temperature: float = 0.1
-    averaging: float = 0.998
+    averaging: float = 0.999
     mixed_precision: bool = False
     seed: int = 0
 
@@ -106,12 +106,15 @@ class Distillation:
     ) -> None:
         self.settings, self.device = settings, device
         self._student, self._tokenizer = student.to(device).train(), tokenizer
-        self._average = AveragedModel(student, multi_avg_fn=get_ema_multi_avg_fn(settings.averaging))  # type: ignore[no-untyped-call]
+        mean = get_ema_multi_avg_fn(settings.averaging)  # type: ignore[no-untyped-call]
+        self._average = AveragedModel(student, multi_avg_fn=mean).eval()
         self._optimizer = torch.optim.AdamW(student.parameters(), weight_decay=settings.weight_decay)
         self._tokens = [np.array(ids, np.int32) for ids in encode(tokenizer, texts)]
         self._targets = targets
         self._epoch: tuple[int, list[npt.NDArray[np.int64]]] = (-1, [])
-        self._identity = sha256(repr((asdict(settings), str(student.config), list(texts))).encode()).hexdigest()
+        identity = sha256(repr((asdict(settings), str(student.config), list(texts))).encode())
+        identity.update(targets.tobytes())
+        self._identity = identity.hexdigest()
         self.step = 0
 
     @property

