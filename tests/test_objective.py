@@ -58,6 +58,9 @@ def test_a_bank_spreads_over_texts_that_mean_the_same_and_takes_in_the_teacher()
     assert bank.targets[0, 0] == pytest.approx(bank.targets[0, 1])
     assert bank.targets[0, 3] == pytest.approx(0.25, abs=0.05)
     assert bank.targets[1, 2] > 0.9
+    heard = make_bank([["c"]], ["a", "b", "c", "d"], vectors, teacher[:1, ::-1].copy(), teacher_share=0.25).targets[0]
+    assert heard[0] == pytest.approx(heard[1])
+    assert heard[0] == pytest.approx(0.125, abs=0.03)
 
 
 def test_the_banks_loss_is_a_cross_entropy_that_is_least_at_the_target() -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from clapsearch import api
+from clapsearch.errors import ClapsearchError
 from clapsearch.settings import Settings
 from clapsearch.weights import BUNDLED
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from clapsearch.search import Hit
 
 SHOWN = 3
+MIN_RIGHT = 9  # fewer, and something is broken
 
 
 def demo(
@@ -23,7 +25,10 @@ def demo(
         typer.Option("--keep", metavar="FOLDER", help="Keep sounds, library and manifest there."),
     ] = None,
 ) -> None:
-    """Try it all on synthesised sounds, without network."""
+    """Try it all on synthesised sounds, without network.
+
+    Exits with 1 if fewer than 9 of the 12 questions have a right sound among the first 3.
+    """
     with tempfile.TemporaryDirectory(prefix="clapsearch-demo-") as scratch:
         _run((keep or Path(scratch)).absolute())
 
@@ -44,6 +49,10 @@ def _run(folder: Path) -> None:
         n_right = sum(_ask(session, question, sounds, kinds) for question in QUESTIONS)
     typer.echo(f"\n{n_right} of {len(QUESTIONS)} questions have a right sound among the first {SHOWN}.")
     typer.echo("The bundled checkpoint is small; the default one, laion/clap-htsat-fused, hears far more.")
+    if n_right < MIN_RIGHT:
+        raise ClapsearchError(
+            f"only {n_right} are right, at least {MIN_RIGHT} should be; install clapsearch anew, and report it if that is no help"
+        )
 
 
 def _ask(session: api.Session, question: "Question", sounds: Path, kinds: dict[Path, str]) -> bool:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from clapsearch.training.session import Begin, Request, Trained
 
 MAX_LINES = 20
+FINE_TUNING, ANEW = 1e-4, 8e-4  # learning rates
 
 
 def train(
@@ -63,7 +64,15 @@ def train(
     steps: Annotated[int, typer.Option("--steps", min=1, metavar="N", help="Optimiser steps, at most.")] = 2_000,
     batch_size: Annotated[int, typer.Option("--batch-size", min=2, metavar="N", help="Sounds in a forward pass.")] = 24,
     accumulate: Annotated[int, typer.Option("--accumulate", min=1, metavar="N", help="Forward passes in a step.")] = 1,
-    learning_rate: Annotated[float, typer.Option("--learning-rate", metavar="X", help="At its highest.")] = 1e-4,
+    learning_rate: Annotated[
+        float | None,
+        typer.Option(
+            "--learning-rate",
+            min=0,
+            metavar="X",
+            help=f"At its highest. [default: {FINE_TUNING:g}; {ANEW:g} with --new]",
+        ),
+    ] = None,
     variants: Annotated[
         int, typer.Option("--variants", min=1, metavar="N", help="Of each sound: one as it is, the others augmented.")
     ] = 4,
@@ -117,7 +126,7 @@ def train(
             n_steps=steps,
             batch_size=batch_size,
             n_accumulate=accumulate,
-            learning_rate=learning_rate,
+            learning_rate=learning_rate or (ANEW if new else FINE_TUNING),
             validate_every=validate_every,
             patience=patience,
             seed=seed,

@@ -50,7 +50,7 @@ class DistillationSettings:
     seed : int
     """
 
-    n_steps: int = 18_000
+    n_steps: int = 6_000
     batch_size: int = 128
     learning_rate: float = 1e-3
     warm_up: float = 0.05

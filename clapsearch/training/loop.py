@@ -71,7 +71,7 @@ class Trainer:
         self._model, self._loss, self._recall, self._options = model, loss, recall, options
         self._path, self._identity = state, identity
         named = [(name, value) for name, value in model.named_parameters() if value.requires_grad]
-        self._optimizer = torch.optim.AdamW(_groups(named, options.weight_decay), lr=options.learning_rate)
+        self._optimizer = torch.optim.AdamW(_groups(named, options.weight_decay), lr=options.learning_rate, fused=True)
         self._scaler = torch.amp.GradScaler(enabled=options.half and options.device == "cuda")
         self._average = Average(named, options.average)
         self._parameters = [value for _, value in named]

@@ -68,7 +68,7 @@ class TextRecipe:
     settings : DistillationSettings
     """
 
-    n_phrases: int = 300_000
+    n_phrases: int = 150_000
     shape: TextShape = field(default_factory=TextShape)
     settings: DistillationSettings = field(default_factory=DistillationSettings)
 
@@ -127,6 +127,7 @@ def begin_new(
         n_tokens=lambda text: len(tokenizer(text, verbose=False)["input_ids"]),
         embed=space.embed,
         attributions=(ATTRIBUTION,),
+        is_new=True,
     )
 
 

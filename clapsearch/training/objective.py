@@ -82,5 +82,5 @@ def make_bank(
     own = np.stack([near[[row[text] for text in some]].mean(axis=0) for some in clip_texts]).astype(np.float32)
     if teacher is not None:
         share = teacher_share * (teacher.sum(axis=1, keepdims=True) > 0)
-        own = (1 - share) * own + share * teacher
+        own = (1 - share) * own + share * (teacher @ near)  # what is called like a class is no negative of it
     return Bank(list(texts), torch.from_numpy(vectors), np.asarray(own, np.float32))

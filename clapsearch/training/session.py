@@ -130,6 +130,8 @@ def train(
         raise UsageError(f"--teacher needs texts that stay where they are; give --train audio, not {request.part}")
     export.check_room(request.out, model, half=request.half)
     heard = _features(manifest, training, start.front_end, request, request.n_variants, on_features)
+    if start.is_new:
+        towers.normalise_input(start.model, (heard.log_mel(i, 0) for i in range(len(heard))))
     validation = _validation(manifest, held, start, request, on_features)
     bank = _bank(heard.clips, start.embed, request.teacher) if is_frozen else None
     criterion = Criterion(

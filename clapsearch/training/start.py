@@ -36,6 +36,8 @@ class Start:
         Texts to the vectors that audio is trained towards while the text tower is frozen.
     attributions : tuple of str
         What the model card must name.
+    is_new : bool
+        Whether the audio tower has heard nothing yet.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Start:
     n_tokens: Callable[[str], int]
     embed: Embed
     attributions: tuple[str, ...] = ()
+    is_new: bool = False
 
 
 def from_checkpoint(folder: CheckpointFolder) -> Start:

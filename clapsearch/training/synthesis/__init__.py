@@ -1,0 +1,1 @@
+"""Synthesised sounds with captions that a training starts from."""
