@@ -51,7 +51,7 @@ def _run(folder: Path) -> None:
     typer.echo("The bundled checkpoint is small; the default one, laion/clap-htsat-fused, hears far more.")
     if n_right < MIN_RIGHT:
         raise ClapsearchError(
-            f"only {n_right} are right, at least {MIN_RIGHT} should be; install clapsearch anew, and report it if that is no help"
+            f"only {n_right} are right, at least {MIN_RIGHT} should be; install clapsearch anew, or report it"
         )
 
 

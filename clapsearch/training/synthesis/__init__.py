@@ -1,1 +1,1 @@
-"""Synthesised sounds with captions that a training starts from."""
+"""Captioned sounds with captions that a training starts from."""

@@ -24,21 +24,19 @@ from clapsearch.demo.signals import (
     tone,
 )
 from clapsearch.training.synthesis.parts import (
-    Kinds,
-    Synthesised,
     band,
     between,
     blow,
     burst,
     mixed,
-    pick,
     recorded,
     repeat,
     swell,
 )
+from clapsearch.training.synthesis.recording import Captioned, Kinds, pick
 
 
-def geiger_counter(rng: np.random.Generator, sr: int) -> Synthesised:
+def geiger_counter(rng: np.random.Generator, sr: int) -> Captioned:
     """A Geiger counter: equal clicks at random times, few or many a second."""
     duration_s, rate_hz = rng.uniform(1.5, 6.0), between(rng, 3.0, 90.0)
     click_hz = between(rng, 1000.0, 4500.0)
@@ -55,7 +53,7 @@ def geiger_counter(rng: np.random.Generator, sr: int) -> Synthesised:
     return pick(rng, "a geiger counter", *texts), recorded(rng, total, sr, outdoors=False, quiet_db=-52.0)
 
 
-def typing(rng: np.random.Generator, sr: int) -> Synthesised:
+def typing(rng: np.random.Generator, sr: int) -> Captioned:
     """A keyboard: a press and a softer release each stroke, in uneven runs."""
     old = rng.random() < 0.3
     low_hz, high_hz = (300.0, 7000.0) if old else (between(rng, 300.0, 1200.0), 6000.0)
@@ -71,7 +69,7 @@ def typing(rng: np.random.Generator, sr: int) -> Synthesised:
     return pick(rng, "someone typing", *texts), recorded(rng, track, sr, outdoors=False)
 
 
-def camera(rng: np.random.Generator, sr: int) -> Synthesised:
+def camera(rng: np.random.Generator, sr: int) -> Captioned:
     """A camera: mirror up, shutter, mirror down, and at times the motor that winds the film."""
     event, gap_s = silence(0.35, sr), rng.uniform(0.04, 0.16)
     add(event, blow(rng, sr, (700.0, 6000.0), 0.03, 0.9), 0.02, sr)
@@ -89,7 +87,7 @@ def camera(rng: np.random.Generator, sr: int) -> Synthesised:
     return pick(rng, "a camera shutter", "a camera taking a picture", *texts), recorded(rng, track, sr, outdoors=False)
 
 
-def cash_register(rng: np.random.Generator, sr: int) -> Synthesised:
+def cash_register(rng: np.random.Generator, sr: int) -> Captioned:
     """A till: keys, a bell and the drawer that slides open."""
     track, at_s = silence(rng.uniform(1.5, 2.5), sr), 0.05
     for _ in range(int(rng.integers(1, 5))):
@@ -129,7 +127,7 @@ def _running(rng: np.random.Generator, sr: int, duration_s: float, speed_hz: flo
     return as_signal(speed_hz * (0.15 + 0.85 * curve**0.6)), curve
 
 
-def vacuum_cleaner(rng: np.random.Generator, sr: int) -> Synthesised:
+def vacuum_cleaner(rng: np.random.Generator, sr: int) -> Captioned:
     """A vacuum cleaner: a loud whine and a rush of air, dulled as its nozzle moves."""
     duration_s = rng.uniform(2.0, 7.0)
     speed_hz, loud = _running(rng, sr, duration_s, between(rng, 180.0, 550.0))
@@ -141,7 +139,7 @@ def vacuum_cleaner(rng: np.random.Generator, sr: int) -> Synthesised:
     )
 
 
-def fan(rng: np.random.Generator, sr: int) -> Synthesised:
+def fan(rng: np.random.Generator, sr: int) -> Captioned:
     """A fan: soft broad noise that beats with the blades, over a mains hum."""
     duration_s, blade_hz = rng.uniform(2.5, 7.0), between(rng, 8.0, 90.0)
     speed_hz, loud = _running(rng, sr, duration_s, blade_hz)
@@ -154,7 +152,7 @@ def fan(rng: np.random.Generator, sr: int) -> Synthesised:
     )
 
 
-def hair_dryer(rng: np.random.Generator, sr: int) -> Synthesised:
+def hair_dryer(rng: np.random.Generator, sr: int) -> Captioned:
     """A hair dryer: bright rush of air with a thin whine."""
     duration_s = rng.uniform(2.0, 6.0)
     speed_hz, loud = _running(rng, sr, duration_s, between(rng, 250.0, 600.0))
@@ -165,7 +163,7 @@ def hair_dryer(rng: np.random.Generator, sr: int) -> Synthesised:
     )
 
 
-def electric_shaver(rng: np.random.Generator, sr: int) -> Synthesised:
+def electric_shaver(rng: np.random.Generator, sr: int) -> Captioned:
     """A shaver: a steady buzz of many harmonics that changes as it touches skin."""
     duration_s = rng.uniform(1.5, 5.0)
     speed_hz, loud = _running(rng, sr, duration_s, between(rng, 90.0, 220.0))
@@ -175,7 +173,7 @@ def electric_shaver(rng: np.random.Generator, sr: int) -> Synthesised:
     return pick(rng, *texts), recorded(rng, buzz * loud, sr, outdoors=False)
 
 
-def drill(rng: np.random.Generator, sr: int) -> Synthesised:
+def drill(rng: np.random.Generator, sr: int) -> Captioned:
     """A drill: the motor whines up, bites (lower and rougher), and stops; a hammer drill rattles."""
     duration_s, top_hz, hammers = rng.uniform(1.2, 5.0), between(rng, 200.0, 700.0), rng.random() < 0.3
     bite = rng.uniform(0.6, 0.9)
@@ -192,7 +190,7 @@ def drill(rng: np.random.Generator, sr: int) -> Synthesised:
     return pick(rng, "a drill", "a power drill", *texts), recorded(rng, total * loud, sr, outdoors=False)
 
 
-def sonar(rng: np.random.Generator, sr: int) -> Synthesised:
+def sonar(rng: np.random.Generator, sr: int) -> Captioned:
     """A sonar: a pure ping in a very long echo."""
     every_s, pitch_hz = rng.uniform(1.5, 3.5), between(rng, 450.0, 1800.0)
     ping_s, t60_s = rng.uniform(0.05, 0.3), rng.uniform(1.0, 3.0)
@@ -208,7 +206,7 @@ def sonar(rng: np.random.Generator, sr: int) -> Synthesised:
     )
 
 
-def robot_beeps(rng: np.random.Generator, sr: int) -> Synthesised:
+def robot_beeps(rng: np.random.Generator, sr: int) -> Captioned:
     """A robot: quick beeps, glides and warbles."""
     track = silence(0.03, sr)
     for _ in range(int(rng.integers(3, 18))):
@@ -223,7 +221,7 @@ def robot_beeps(rng: np.random.Generator, sr: int) -> Synthesised:
     return pick(rng, *texts), recorded(rng, track, sr, outdoors=False)
 
 
-def whistle(rng: np.random.Generator, sr: int) -> Synthesised:
+def whistle(rng: np.random.Generator, sr: int) -> Captioned:
     """A pea whistle that trills, or lips that glide."""
     pea, length_s, track = rng.random() < 0.5, between(rng, 0.25, 1.5), silence(0.05, sr)
     for _ in range(int(rng.integers(1, 4))):

@@ -1,11 +1,9 @@
 """Every kind of sound that is synthesised for training, by its label."""
 
-from collections.abc import Mapping
-
 from clapsearch.training.synthesis import appliances, household, nature, variations, vehicles, weapons
-from clapsearch.training.synthesis.recording import Make
+from clapsearch.training.synthesis.recording import Kinds
 
-KINDS: Mapping[str, Make] = {
+KINDS: Kinds = {
     **appliances.KINDS,
     **household.KINDS,
     **nature.KINDS,

@@ -21,21 +21,19 @@ from clapsearch.demo.signals import (
 )
 from clapsearch.training.synthesis.parts import (
     WHITE_DB,
-    Kinds,
-    Synthesised,
     band,
     between,
     blow,
     burst,
     mixed,
-    pick,
     recorded,
     repeat,
     swell,
 )
+from clapsearch.training.synthesis.recording import Captioned, Kinds, pick
 
 
-def egg_crack(rng: np.random.Generator, sr: int) -> Synthesised:
+def egg_crack(rng: np.random.Generator, sr: int) -> Captioned:
     """An egg: a tap or two, a splintering crackle of the shell, and the wet drop of what was inside."""
     track, taps = silence(rng.uniform(0.5, 1.6), sr), int(rng.integers(1, 4))
     at_s = 0.04
@@ -61,7 +59,7 @@ def _stick_slip(rng: np.random.Generator, sr: int, duration_s: float, rate_hz: f
     return convolve(pulses(rng, wander, sr, 0.3), body) * swell(duration_s, sr, rng.uniform(0.3, 0.7), 0.4)
 
 
-def door_creak(rng: np.random.Generator, sr: int) -> Synthesised:
+def door_creak(rng: np.random.Generator, sr: int) -> Captioned:
     """A hinge: slow stick-slip pulses through the resonances of the door."""
     duration_s = rng.uniform(0.6, 3.5)
     body = modal(0.12, sr, random_modes(rng, 14, (250.0, 3500.0), 0.06, tilt=0.2))
@@ -75,7 +73,7 @@ def door_creak(rng: np.random.Generator, sr: int) -> Synthesised:
     return pick(rng, *texts, "a creaking door", "a wooden creak"), recorded(rng, total, sr, outdoors=False)
 
 
-def squeak(rng: np.random.Generator, sr: int) -> Synthesised:
+def squeak(rng: np.random.Generator, sr: int) -> Captioned:
     """Squeaks: short high tones that glide, as of rubber, a toy or a wheel."""
     pitch_hz, bend, length_s = between(rng, 700.0, 3500.0), rng.uniform(-0.4, 0.6), between(rng, 0.06, 0.5)
 
@@ -91,7 +89,7 @@ def squeak(rng: np.random.Generator, sr: int) -> Synthesised:
     return pick(rng, "a squeak", "something squeaking", *many), recorded(rng, track, sr, outdoors=False)
 
 
-def saw(rng: np.random.Generator, sr: int) -> Synthesised:
+def saw(rng: np.random.Generator, sr: int) -> Captioned:
     """A hand saw: strokes to and fro, teeth that rasp faster in the middle of each."""
     duration_s, stroke_hz = rng.uniform(2.0, 6.0), between(rng, 1.4, 4.5)
     pace = stroke_hz * (0.95 + 0.1 * drift(rng, duration_s, sr, 1.0))
@@ -107,7 +105,7 @@ def saw(rng: np.random.Generator, sr: int) -> Synthesised:
     )
 
 
-def hammering(rng: np.random.Generator, sr: int) -> Synthesised:
+def hammering(rng: np.random.Generator, sr: int) -> Captioned:
     """A hammer on nails in wood, or on metal."""
     metal = rng.random() < 0.4
     band_hz = (between(rng, 600.0, 1500.0), 9000.0) if metal else (between(rng, 120.0, 300.0), 3500.0)
@@ -125,7 +123,7 @@ def hammering(rng: np.random.Generator, sr: int) -> Synthesised:
     return pick(rng, "hammering", f"a hammer hitting {on}", *texts), recorded(rng, track, sr, outdoors=False)
 
 
-def chopping_wood(rng: np.random.Generator, sr: int) -> Synthesised:
+def chopping_wood(rng: np.random.Generator, sr: int) -> Captioned:
     """An axe: a thud and a crack, then pieces that fall."""
 
     def chop() -> Signal:
@@ -144,7 +142,7 @@ def chopping_wood(rng: np.random.Generator, sr: int) -> Synthesised:
     return pick(rng, *texts), recorded(rng, track, sr, outdoors=True)
 
 
-def coin(rng: np.random.Generator, sr: int) -> Synthesised:
+def coin(rng: np.random.Generator, sr: int) -> Captioned:
     """Coins: bright inharmonic rings that bounce ever faster."""
     count, track = int(rng.choice((1, 1, 1, 3, 6, 12))), silence(rng.uniform(0.8, 2.2), sr)
     for _ in range(count):
@@ -160,7 +158,7 @@ def coin(rng: np.random.Generator, sr: int) -> Synthesised:
     return pick(rng, "a coin" if count == 1 else "coins", *texts), recorded(rng, track, sr, outdoors=False)
 
 
-def keys(rng: np.random.Generator, sr: int) -> Synthesised:
+def keys(rng: np.random.Generator, sr: int) -> Captioned:
     """A bunch of keys: many small high clinks in clusters."""
     duration_s, rate_hz = rng.uniform(0.5, 3.5), between(rng, 12.0, 50.0)
     shake = drift(rng, duration_s, sr, between(rng, 3.0, 8.0)) ** 2
@@ -173,7 +171,7 @@ def keys(rng: np.random.Generator, sr: int) -> Synthesised:
     )
 
 
-def rolling(rng: np.random.Generator, sr: int) -> Synthesised:
+def rolling(rng: np.random.Generator, sr: int) -> Captioned:
     """A ball or a wheel that rolls: a rough rumble that beats once a turn."""
     duration_s, turn_hz, size = rng.uniform(1.2, 4.0), between(rng, 1.5, 9.0), rng.random()
     slow = envelope(duration_s, sr, [(0, 1.0), (duration_s, rng.uniform(0.3, 1.0))])
@@ -191,7 +189,7 @@ def rolling(rng: np.random.Generator, sr: int) -> Synthesised:
     )
 
 
-def dice(rng: np.random.Generator, sr: int) -> Synthesised:
+def dice(rng: np.random.Generator, sr: int) -> Captioned:
     """Dice: a rattle in the hand, then bounces on the table that get closer."""
     track = silence(rng.uniform(1.0, 1.8), sr)
     shaken = rng.random() < 0.6
@@ -207,7 +205,7 @@ def dice(rng: np.random.Generator, sr: int) -> Synthesised:
     return pick(rng, "rolling dice", "dice", *texts), recorded(rng, track, sr, outdoors=False)
 
 
-def balloon(rng: np.random.Generator, sr: int) -> Synthesised:
+def balloon(rng: np.random.Generator, sr: int) -> Captioned:
     """A balloon: rubbed, it squeaks; pricked, it pops."""
     popped = rng.random() < 0.5
     if popped:
@@ -223,7 +221,7 @@ def balloon(rng: np.random.Generator, sr: int) -> Synthesised:
     return caption, recorded(rng, np.concatenate(rubs), sr, outdoors=False)
 
 
-def zipper(rng: np.random.Generator, sr: int) -> Synthesised:
+def zipper(rng: np.random.Generator, sr: int) -> Captioned:
     """A zipper: clicks of teeth so fast that they buzz, rising with the pull."""
     duration_s, rate_hz, rise = rng.uniform(0.3, 1.2), between(rng, 70.0, 260.0), rng.uniform(0.8, 2.5)
     pace = rate_hz * envelope(duration_s, sr, [(0, 0.6), (0.3 * duration_s, 1.0), (duration_s, rise)])

@@ -22,18 +22,16 @@ from clapsearch.demo.signals import (
     tone,
 )
 from clapsearch.training.synthesis.parts import (
-    Kinds,
-    Synthesised,
     band,
     between,
     blow,
     burst,
     mixed,
-    pick,
     recorded,
     repeat,
     swell,
 )
+from clapsearch.training.synthesis.recording import Captioned, Kinds, pick
 
 
 def _bubble(rng: np.random.Generator, sr: int, ring_hz: float) -> Signal:
@@ -55,7 +53,7 @@ def _bubbling(
     return track
 
 
-def river(rng: np.random.Generator, sr: int) -> Synthesised:
+def river(rng: np.random.Generator, sr: int) -> Captioned:
     """A stream: steady wash with countless bubbles; a river has more wash, a creek more bubbles."""
     duration_s, size = rng.uniform(2.5, 8.0), rng.random()
     wash = noise(rng, duration_s, sr, [(80, -14 + 12 * size), (400, 0), (1500, -3), (5000, -10), (14000, -26)])
@@ -66,7 +64,7 @@ def river(rng: np.random.Generator, sr: int) -> Synthesised:
     return pick(rng, "a river", "water flowing in a stream", *texts), recorded(rng, total, sr, outdoors=True)
 
 
-def bubbles(rng: np.random.Generator, sr: int) -> Synthesised:
+def bubbles(rng: np.random.Generator, sr: int) -> Captioned:
     """Bubbles under water, blown or boiling."""
     duration_s, low_hz, rate_hz = rng.uniform(0.8, 5.0), between(rng, 120.0, 600.0), between(rng, 5.0, 70.0)
     rising = _bubbling(rng, sr, duration_s, rate_hz, (low_hz, low_hz * rng.uniform(1.8, 5.0)))
@@ -77,7 +75,7 @@ def bubbles(rng: np.random.Generator, sr: int) -> Synthesised:
     )
 
 
-def water(rng: np.random.Generator, sr: int) -> Synthesised:
+def water(rng: np.random.Generator, sr: int) -> Captioned:
     """Water poured into a vessel (its resonance rises as it fills), or a splash."""
     if rng.random() < 0.35:
         splash = burst(rng, sr, rng.uniform(0.3, 1.0), [(150, -6), (600, 0), (3000, -4), (10000, -14)], 0.01)
@@ -95,7 +93,7 @@ def water(rng: np.random.Generator, sr: int) -> Synthesised:
     return caption, recorded(rng, total, sr, outdoors=False)
 
 
-def toilet_flush(rng: np.random.Generator, sr: int) -> Synthesised:
+def toilet_flush(rng: np.random.Generator, sr: int) -> Captioned:
     """A flush: the lever, a rush of water, a gurgle, and the tank that fills again."""
     duration_s, rush_s = rng.uniform(4.0, 9.0), rng.uniform(1.5, 3.0)
     curve = envelope(duration_s, sr, [(0, 0), (0.35, 1), (rush_s, 0.8), (rush_s + 0.9, 0.06), (duration_s, 0.03)])
@@ -121,7 +119,7 @@ def _voice(
     return equalise(mixed((buzz, -14.0), (breath, breath_db)), sr, throat)
 
 
-def duck(rng: np.random.Generator, sr: int) -> Synthesised:
+def duck(rng: np.random.Generator, sr: int) -> Captioned:
     """A duck: buzzy nasal calls, the first ones longer and louder."""
     pitch_hz, count, size = between(rng, 110.0, 320.0), int(rng.integers(1, 9)), rng.uniform(0.8, 1.25)
     throat: Points = [(300, -30), (900 * size, -8), (1300 * size, 0), (1800 * size, -6), (2600 * size, -1), (7000, -28)]
@@ -139,7 +137,7 @@ def duck(rng: np.random.Generator, sr: int) -> Synthesised:
     )
 
 
-def sheep(rng: np.random.Generator, sr: int) -> Synthesised:
+def sheep(rng: np.random.Generator, sr: int) -> Captioned:
     """A sheep or a lamb: a bleat with a fast tremolo."""
     pitch_hz = between(rng, 130.0, 480.0)
     young = 1.0 if pitch_hz > 280.0 else 0.0
@@ -169,7 +167,7 @@ def sheep(rng: np.random.Generator, sr: int) -> Synthesised:
     return pick(rng, "a sheep" if not young else "a lamb", *texts), recorded(rng, track, sr, outdoors=True)
 
 
-def crow(rng: np.random.Generator, sr: int) -> Synthesised:
+def crow(rng: np.random.Generator, sr: int) -> Captioned:
     """A crow: hoarse caws, two to five in a row."""
     pitch_hz, count, length_s = between(rng, 280.0, 560.0), int(rng.integers(1, 6)), rng.uniform(0.2, 0.5)
     throat: Points = [(400, -24), (1100, -3), (1600, 0), (2400, -4), (4000, -16), (9000, -36)]
@@ -183,7 +181,7 @@ def crow(rng: np.random.Generator, sr: int) -> Synthesised:
     return pick(rng, "a crow cawing", "a crow", "a raven calling", "crows"), recorded(rng, track, sr, outdoors=True)
 
 
-def frog(rng: np.random.Generator, sr: int) -> Synthesised:
+def frog(rng: np.random.Generator, sr: int) -> Captioned:
     """Frogs: croaks made of a train of short pulses, of one animal or of many."""
     duration_s, many = rng.uniform(1.5, 5.0), rng.random() < 0.4
     track = silence(duration_s, sr)
@@ -200,7 +198,7 @@ def frog(rng: np.random.Generator, sr: int) -> Synthesised:
     return pick(rng, *texts), recorded(rng, track, sr, outdoors=True)
 
 
-def horse(rng: np.random.Generator, sr: int) -> Synthesised:
+def horse(rng: np.random.Generator, sr: int) -> Captioned:
     """Hooves: four even beats at a walk, two at a trot, three and a pause at a canter."""
     gait = pick(rng, "walking", "trotting", "cantering")
     stride_s, beats = {
@@ -223,7 +221,7 @@ def horse(rng: np.random.Generator, sr: int) -> Synthesised:
     )
 
 
-def heartbeat(rng: np.random.Generator, sr: int) -> Synthesised:
+def heartbeat(rng: np.random.Generator, sr: int) -> Captioned:
     """A heart: two dull thuds a beat."""
     rate_hz, pitch_hz, split = between(rng, 0.8, 2.5), between(rng, 40.0, 90.0), rng.uniform(0.28, 0.36)
 
@@ -239,7 +237,7 @@ def heartbeat(rng: np.random.Generator, sr: int) -> Synthesised:
     return pick(rng, "a heart beating", "a heartbeat", pace), recorded(rng, track, sr, outdoors=False, quiet_db=-50.0)
 
 
-def bees(rng: np.random.Generator, sr: int) -> Synthesised:
+def bees(rng: np.random.Generator, sr: int) -> Captioned:
     """Bees, or one fly: buzzing wings whose pitch wanders as they come and go."""
     duration_s, count = rng.uniform(1.5, 5.0), int(rng.choice((1, 1, 4, 8)))
     track = silence(duration_s, sr)
@@ -254,7 +252,7 @@ def bees(rng: np.random.Generator, sr: int) -> Synthesised:
     )
 
 
-def snake(rng: np.random.Generator, sr: int) -> Synthesised:
+def snake(rng: np.random.Generator, sr: int) -> Captioned:
     """A snake: a rattle of dry clicks, or a breathy hiss."""
     duration_s, rattles = rng.uniform(0.7, 3.0), rng.random() < 0.5
     loud = swell(duration_s, sr, rng.uniform(0.2, 0.5), 0.4)

@@ -20,13 +20,13 @@ def rain(rng: np.random.Generator, sr: int) -> Captioned:
     """Light, steady or heavy rain, or rain on metal."""
     duration_s = rng.uniform(3.0, 9.0)
     if rng.random() < 0.25:
-        captions = (
+        captions = [
             "rain on a metal roof",
             "rain drumming on metal",
             "raindrops hitting a metal sheet",
             "rain on metal",
-        )
-        return pick(rng, captions), record(rng, sr, weather.rain_on_metal, OUTDOORS, duration_s=duration_s)
+        ]
+        return pick(rng, *captions), record(rng, sr, weather.rain_on_metal, OUTDOORS, duration_s=duration_s)
     strength = rng.uniform()
     drop_rate_hz, wash_db = 20.0 * 80.0**strength, -36.0 + 24.0 * strength + rng.uniform(-3.0, 3.0)
     captions = ["rain falling", "steady rain", "the sound of rain", "rain falling on the ground"]
@@ -35,7 +35,7 @@ def rain(rng: np.random.Generator, sr: int) -> Captioned:
     elif strength > 0.7:
         captions = ["heavy rain", "heavy rain falling", "pouring rain", "it is raining hard"]
     options = {"duration_s": duration_s, "drop_rate_hz": drop_rate_hz, "wash_db": wash_db}
-    return pick(rng, captions), record(rng, sr, weather.rain, OUTDOORS, **options)
+    return pick(rng, *captions), record(rng, sr, weather.rain, OUTDOORS, **options)
 
 
 def thunder(rng: np.random.Generator, sr: int) -> Captioned:
@@ -48,11 +48,11 @@ def thunder(rng: np.random.Generator, sr: int) -> Captioned:
         captions = ["distant thunder", "thunder rumbling far away", "faint thunder", "thunder growling far off"]
     track = finish(weather.thunder(rng, sr, duration_s=duration_s, distance=distance), sr, 0.0)
     if rng.random() < 0.4:
-        captions = [f"{caption} {pick(rng, ('and rain', 'with rain falling'))}" for caption in captions]
+        captions = [f"{caption} {pick(rng, 'and rain', 'with rain falling')}" for caption in captions]
         captions.append("a thunderstorm")
         falling = weather.rain(rng, sr, duration_s=duration_s, drop_rate_hz=rng.uniform(60.0, 600.0), wash_db=-20.0)
         track += level(falling, rng.uniform(-36.0, -24.0))
-    return pick(rng, captions), somewhere(rng, sr, track, VALLEYS)
+    return pick(rng, *captions), somewhere(rng, sr, track, VALLEYS)
 
 
 def wind(rng: np.random.Generator, sr: int) -> Captioned:
@@ -62,7 +62,7 @@ def wind(rng: np.random.Generator, sr: int) -> Captioned:
     if howl > 0.4:
         captions = ["wind howling", "wind whistling", "howling wind", "wind moaning around a house"]
     options = {"duration_s": rng.uniform(4.0, 9.3), "howl": howl}
-    return pick(rng, captions), record(rng, sr, weather.wind, OUTDOORS, **options)
+    return pick(rng, *captions), record(rng, sr, weather.wind, OUTDOORS, **options)
 
 
 def sea(rng: np.random.Generator, sr: int) -> Captioned:
@@ -73,7 +73,7 @@ def sea(rng: np.random.Generator, sr: int) -> Captioned:
         captions = ["waves on a pebble beach", "waves washing over stones", "sea waves on a rocky shore", "sea waves"]
     period_s, begin_s = rng.uniform(3.5, 9.0), rng.uniform(0.5, 5.0)
     waves = water.sea(rng, sr, duration_s=begin_s + rng.uniform(5.0, 9.0), period_s=period_s, pebbles=pebbles)
-    return pick(rng, captions), somewhere(rng, sr, waves[length(begin_s, sr) :], OUTDOORS)
+    return pick(rng, *captions), somewhere(rng, sr, waves[length(begin_s, sr) :], OUTDOORS)
 
 
 def drip(rng: np.random.Generator, sr: int) -> Captioned:
@@ -87,7 +87,7 @@ def drip(rng: np.random.Generator, sr: int) -> Captioned:
     if cave:
         captions += ["water dripping in a cave", "echoing drops of water"]
     options = {"duration_s": rng.uniform(3.0, 8.0), "interval_s": interval_s}
-    return pick(rng, captions), record(rng, sr, water.dripping, HALL if cave else INDOORS, **options)
+    return pick(rng, *captions), record(rng, sr, water.dripping, HALL if cave else INDOORS, **options)
 
 
 def fire(rng: np.random.Generator, sr: int) -> Captioned:
@@ -97,7 +97,7 @@ def fire(rng: np.random.Generator, sr: int) -> Captioned:
     if roar > 7.0:
         captions = ["a fire roaring", "a large fire burning", "flames roaring", "a bonfire burning", "a big blaze"]
     options = {"duration_s": rng.uniform(3.0, 9.0), "crackle_hz": 8.0 * 15.0 ** rng.uniform(), "roar": roar}
-    return pick(rng, captions), record(rng, sr, weather.fire, OUTDOORS, **options)
+    return pick(rng, *captions), record(rng, sr, weather.fire, OUTDOORS, **options)
 
 
 def birds(rng: np.random.Generator, sr: int) -> Captioned:
@@ -109,7 +109,7 @@ def birds(rng: np.random.Generator, sr: int) -> Captioned:
     elif n_birds > 5:
         captions = ["many birds singing", "lots of birds chirping", "birds chirping in a forest", "a flock of birds"]
     options = {"duration_s": rng.uniform(4.0, 9.0), "n_birds": n_birds}
-    return pick(rng, captions), record(rng, sr, animals.birds, OUTDOORS, **options)
+    return pick(rng, *captions), record(rng, sr, animals.birds, OUTDOORS, **options)
 
 
 def crickets(rng: np.random.Generator, sr: int) -> Captioned:
@@ -119,7 +119,7 @@ def crickets(rng: np.random.Generator, sr: int) -> Captioned:
     if n_crickets == 1:
         captions = ["a cricket chirping", "a single cricket", "a cricket", "an insect chirping"]
     options = {"duration_s": rng.uniform(3.0, 8.5), "n_crickets": n_crickets}
-    return pick(rng, captions), record(rng, sr, animals.crickets, OUTDOORS, **options)
+    return pick(rng, *captions), record(rng, sr, animals.crickets, OUTDOORS, **options)
 
 
 def dog(rng: np.random.Generator, sr: int) -> Captioned:
@@ -133,7 +133,7 @@ def dog(rng: np.random.Generator, sr: int) -> Captioned:
     if n_barks == 1:
         captions = ["a dog barking once", "a single bark of a dog", "a dog bark"]
     options = {"duration_s": 0.8 + 0.65 * n_barks, "pitch_hz": pitch_hz, "n_barks": n_barks}
-    return pick(rng, captions), record(rng, sr, animals.dog, OUTDOORS if rng.random() < 0.7 else INDOORS, **options)
+    return pick(rng, *captions), record(rng, sr, animals.dog, OUTDOORS if rng.random() < 0.7 else INDOORS, **options)
 
 
 def cat(rng: np.random.Generator, sr: int) -> Captioned:
@@ -145,13 +145,13 @@ def cat(rng: np.random.Generator, sr: int) -> Captioned:
     if n_meows == 1:
         captions.append("a single meow")
     options = {"duration_s": 0.6 + n_meows * rng.uniform(1.0, 1.6), "pitch_hz": pitch_hz, "n_meows": n_meows}
-    return pick(rng, captions), record(rng, sr, animals.cat, INDOORS, **options)
+    return pick(rng, *captions), record(rng, sr, animals.cat, INDOORS, **options)
 
 
 def engine(rng: np.random.Generator, sr: int) -> Captioned:
     """A petrol or diesel engine: idling, revving or driving."""
     duration_s, diesel = rng.uniform(4.0, 9.0), rng.random() < 0.4
-    name = pick(rng, ("a diesel engine", "a truck engine") if diesel else ("a car engine", "an engine", "a motor"))
+    name = pick(rng, *("a diesel engine", "a truck engine") if diesel else ("a car engine", "an engine", "a motor"))
     idle_hz = rng.uniform(12.0, 40.0)
     verb, firing_hz = (_idling, _revving, _driving)[int(rng.integers(3))](rng, duration_s, idle_hz)
     clatter_db = rng.uniform(4.0, 14.0) if diesel else rng.uniform(-6.0, 2.0)
@@ -160,7 +160,7 @@ def engine(rng: np.random.Generator, sr: int) -> Captioned:
 
 
 def _idling(rng: np.random.Generator, duration_s: float, idle_hz: float) -> tuple[str, Points]:
-    verb = pick(rng, ("idling", "running steadily", "running slowly", "humming"))
+    verb = pick(rng, "idling", "running steadily", "running slowly", "humming")
     return verb, [(0.0, idle_hz), (duration_s, idle_hz * rng.uniform(0.95, 1.05))]
 
 
@@ -170,7 +170,7 @@ def _revving(rng: np.random.Generator, duration_s: float, idle_hz: float) -> tup
         up_s, down_s = rng.uniform(0.3, 1.0), rng.uniform(0.5, 1.6)
         points += [(at_s, idle_hz), (at_s + up_s, idle_hz * rng.uniform(2.5, 5.0)), (at_s + up_s + down_s, idle_hz)]
         at_s += up_s + down_s + rng.uniform(0.1, 1.2)
-    return pick(rng, ("revving", "revving up", "being revved", "revving loudly")), points
+    return pick(rng, "revving", "revving up", "being revved", "revving loudly"), points
 
 
 def _driving(rng: np.random.Generator, duration_s: float, idle_hz: float) -> tuple[str, Points]:
@@ -178,7 +178,7 @@ def _driving(rng: np.random.Generator, duration_s: float, idle_hz: float) -> tup
     points = [(0.0, idle_hz)]
     for at_s in np.arange(0.5, duration_s, gear_s + 0.4):
         points += [(at_s + gear_s, high * rng.uniform(0.85, 1.1)), (at_s + gear_s + 0.35, low)]
-    return pick(rng, ("accelerating", "speeding up", "driving", "shifting gears")), points
+    return pick(rng, "accelerating", "speeding up", "driving", "shifting gears"), points
 
 
 def helicopter(rng: np.random.Generator, sr: int) -> Captioned:
@@ -188,25 +188,25 @@ def helicopter(rng: np.random.Generator, sr: int) -> Captioned:
     if passing:
         captions = ["a helicopter flying past", "a helicopter flying by", "a helicopter passing", "a helicopter flying"]
     options = {"duration_s": rng.uniform(4.0, 9.3), "blade_hz": rng.uniform(8.0, 24.0), "passing": passing}
-    return pick(rng, captions), record(rng, sr, machines.helicopter, OUTDOORS, **options)
+    return pick(rng, *captions), record(rng, sr, machines.helicopter, OUTDOORS, **options)
 
 
 def train(rng: np.random.Generator, sr: int) -> Captioned:
     """A goods train that passes, or a steam train that starts or runs."""
     duration_s = rng.uniform(6.0, 9.3)
     if rng.random() < 0.5:
-        captions = (
+        captions = [
             "a train passing",
             "a train going by",
             "a train horn and wheels on rails",
             "a freight train passing",
-        )
+        ]
         options = {"duration_s": duration_s, "wheels_hz": rng.uniform(0.8, 2.6)}
-        return pick(rng, captions), record(rng, sr, trains.train_passing, OUTDOORS, **options)
+        return pick(rng, *captions), record(rng, sr, trains.train_passing, OUTDOORS, **options)
     slow, fast = rng.uniform(1.2, 3.5), rng.uniform(4.0, 9.0)
     whistle_at_s = rng.uniform(0.5, 1.8 * duration_s)
     captions = ["a steam train", "a steam engine chuffing", "a steam train gathering speed", "a steam train running"]
     if whistle_at_s < duration_s - 1.5:
         captions = ["a steam train whistle", "a steam train whistling", "a train whistle blowing", "a steam train"]
     steam = {"duration_s": duration_s, "chuff_hz": ((0.0, slow), (duration_s, fast)), "whistle_at_s": whistle_at_s}
-    return pick(rng, captions), record(rng, sr, trains.steam_train, OUTDOORS, **steam)
+    return pick(rng, *captions), record(rng, sr, trains.steam_train, OUTDOORS, **steam)

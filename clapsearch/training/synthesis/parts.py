@@ -1,7 +1,6 @@
 """Pieces that the synthesised training sounds share: draws, bursts, blows, passing by and recording."""
 
 from collections.abc import Callable
-from typing import TypeAlias
 
 import numpy as np
 
@@ -22,16 +21,8 @@ from clapsearch.demo.signals import (
     time_axis,
 )
 
-Synthesised: TypeAlias = tuple[str, Signal]
-Kinds: TypeAlias = dict[str, Callable[[np.random.Generator, int], Synthesised]]
-
 WHITE_DB: Points = [(150, -12), (500, 0), (12000, 0), (18000, -12)]
 SPEED_OF_SOUND = 340.0
-
-
-def pick(rng: np.random.Generator, *texts: str) -> str:
-    """One of ``texts``."""
-    return texts[int(rng.integers(len(texts)))]
 
 
 def between(rng: np.random.Generator, low: float, high: float) -> float:

@@ -1,6 +1,6 @@
 """How a synthesised training sound is recorded: at a random speed, in a random place, at a random level."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -12,6 +12,7 @@ from clapsearch.demo.signals import Points, Signal, equalise, finish
 Captioned: TypeAlias = tuple[str, Signal]
 # Takes a generator and a sample rate in Hz; returns a caption and a waveform, shape (n_samples,), float32.
 Make: TypeAlias = Callable[[np.random.Generator, int], Captioned]
+Kinds: TypeAlias = Mapping[str, Make]
 
 DRY_SHARE = 0.15
 COLOURED_SHARE = 0.5
@@ -46,9 +47,9 @@ HALL = Surroundings((0.9, 2.6), (0.1, 0.4), INDOOR_NOISE_DB)
 VALLEYS = Surroundings((1.5, 3.0), (0.1, 0.4), OUTDOOR_NOISE_DB)
 
 
-def pick(rng: np.random.Generator, options: Sequence[str]) -> str:
-    """One of ``options``, each as likely as the others."""
-    return options[int(rng.integers(len(options)))]
+def pick(rng: np.random.Generator, *texts: str) -> str:
+    """One of ``texts``, each as likely as the others."""
+    return texts[int(rng.integers(len(texts)))]
 
 
 def somewhere(rng: np.random.Generator, sr: int, dry: Signal, around: Surroundings) -> Signal:

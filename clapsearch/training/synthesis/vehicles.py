@@ -20,21 +20,19 @@ from clapsearch.demo.signals import (
     tone,
 )
 from clapsearch.training.synthesis.parts import (
-    Kinds,
-    Synthesised,
     band,
     between,
     blow,
     burst,
     mixed,
     pass_by,
-    pick,
     recorded,
     swell,
 )
+from clapsearch.training.synthesis.recording import Captioned, Kinds, pick
 
 
-def airplane(rng: np.random.Generator, sr: int) -> Synthesised:
+def airplane(rng: np.random.Generator, sr: int) -> Captioned:
     """A jet: broad rumble that brightens towards the nearest point, with the whine of its fans."""
     duration_s, near = rng.uniform(4.0, 10.0), rng.random()
     at_s = duration_s * rng.uniform(0.35, 0.65)
@@ -55,7 +53,7 @@ def airplane(rng: np.random.Generator, sr: int) -> Synthesised:
     return caption, recorded(rng, jet, sr, outdoors=True)
 
 
-def propeller_plane(rng: np.random.Generator, sr: int) -> Synthesised:
+def propeller_plane(rng: np.random.Generator, sr: int) -> Captioned:
     """A propeller aircraft: a drone of blade harmonics with a Doppler fall."""
     duration_s, blade_hz = rng.uniform(3.0, 9.0), between(rng, 55.0, 130.0)
     passing = rng.random() < 0.7
@@ -78,7 +76,7 @@ def propeller_plane(rng: np.random.Generator, sr: int) -> Synthesised:
     return caption, recorded(rng, total, sr, outdoors=True)
 
 
-def rocket(rng: np.random.Generator, sr: int) -> Synthesised:
+def rocket(rng: np.random.Generator, sr: int) -> Captioned:
     """A rocket: ignition, a crackling roar and the slow fall of its level."""
     duration_s, start_s = rng.uniform(3.0, 9.0), rng.uniform(0.05, 0.8)
     loud = envelope(duration_s, sr, [(0, 0.02), (start_s, 1), (0.6 * duration_s, 0.8), (duration_s, 0.08)])
@@ -92,7 +90,7 @@ def rocket(rng: np.random.Generator, sr: int) -> Synthesised:
     return caption, recorded(rng, total, sr, outdoors=True)
 
 
-def steam_engine(rng: np.random.Generator, sr: int) -> Synthesised:
+def steam_engine(rng: np.random.Generator, sr: int) -> Captioned:
     """A steam engine: chuffs of exhaust steam, four to a turn of the wheels."""
     duration_s, chuff_hz = rng.uniform(3.0, 8.0), between(rng, 1.0, 7.0)
     speeding = rng.uniform(0.8, 1.6)
@@ -130,7 +128,7 @@ def _horn(rng: np.random.Generator, sr: int, duration_s: float, notes_hz: list[f
     return equalise(buzz * rough, sr, throat) * gate
 
 
-def ship_horn(rng: np.random.Generator, sr: int) -> Synthesised:
+def ship_horn(rng: np.random.Generator, sr: int) -> Captioned:
     """A ship's horn: one or two long low notes and their echo."""
     base_hz, count = between(rng, 70.0, 220.0), int(rng.integers(1, 3))
     notes_hz = [base_hz] if rng.random() < 0.5 else [base_hz, base_hz * rng.uniform(1.2, 1.5)]
@@ -142,7 +140,7 @@ def ship_horn(rng: np.random.Generator, sr: int) -> Synthesised:
     return caption, recorded(rng, track, sr, outdoors=True)
 
 
-def car_horn(rng: np.random.Generator, sr: int) -> Synthesised:
+def car_horn(rng: np.random.Generator, sr: int) -> Captioned:
     """A car's horn: two reed notes a third apart, short or held."""
     base_hz, count = between(rng, 300.0, 480.0), int(rng.integers(1, 5))
     notes_hz = [base_hz, base_hz * rng.uniform(1.18, 1.27)] if rng.random() < 0.75 else [base_hz]
@@ -155,7 +153,7 @@ def car_horn(rng: np.random.Generator, sr: int) -> Synthesised:
     return pick(rng, "a car horn", *many), recorded(rng, track, sr, outdoors=True)
 
 
-def motorcycle(rng: np.random.Generator, sr: int) -> Synthesised:
+def motorcycle(rng: np.random.Generator, sr: int) -> Captioned:
     """A motorcycle: uneven firing that revs, or passes by."""
     duration_s, idle_hz = rng.uniform(2.5, 7.0), between(rng, 14.0, 30.0)
     passing = rng.random() < 0.5
@@ -173,7 +171,7 @@ def motorcycle(rng: np.random.Generator, sr: int) -> Synthesised:
     return pick(rng, *texts, "a motorcycle engine", "a motorbike"), recorded(rng, rasp, sr, outdoors=True)
 
 
-def car(rng: np.random.Generator, sr: int) -> Synthesised:
+def car(rng: np.random.Generator, sr: int) -> Captioned:
     """A car passing by: tyres on the road, its engine below them, and the Doppler shift."""
     duration_s, speed = rng.uniform(2.5, 8.0), between(rng, 9.0, 40.0)
     loud, ratio = pass_by(duration_s, sr, duration_s * rng.uniform(0.35, 0.65), speed, between(rng, 2.5, 12.0))
@@ -191,7 +189,7 @@ def car(rng: np.random.Generator, sr: int) -> Synthesised:
     return pick(rng, *texts), recorded(rng, total, sr, outdoors=True)
 
 
-def boat(rng: np.random.Generator, sr: int) -> Synthesised:
+def boat(rng: np.random.Generator, sr: int) -> Captioned:
     """A motor boat: a small engine muffled by the water that it churns."""
     duration_s, firing_hz = rng.uniform(3.0, 8.0), between(rng, 18.0, 110.0)
     motor = engine(rng, sr, duration_s=duration_s, firing_hz=[(0, firing_hz)], diesel=-2.0)

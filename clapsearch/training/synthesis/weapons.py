@@ -23,24 +23,22 @@ from clapsearch.demo.signals import (
 )
 from clapsearch.training.synthesis.parts import (
     WHITE_DB,
-    Kinds,
-    Synthesised,
     band,
     between,
     blow,
     burst,
     mixed,
-    pick,
     recorded,
     repeat,
     swell,
 )
+from clapsearch.training.synthesis.recording import Captioned, Kinds, pick
 
 BLAST_DB: Points = [(25, -4), (60, 0), (200, -4), (700, -12), (2500, -24), (8000, -44)]
 FLAME_DB: Points = [(30, -4), (90, 0), (300, -4), (900, -10), (3000, -22), (10000, -38)]
 
 
-def hiss(rng: np.random.Generator, sr: int) -> Synthesised:
+def hiss(rng: np.random.Generator, sr: int) -> Captioned:
     """Gas or steam that escapes: bright turbulence, steady, dying away or in a short puff."""
     shape = pick(rng, "steady", "falling", "short")
     duration_s = between(rng, 0.3, 0.9) if shape == "short" else rng.uniform(1.0, 6.0)
@@ -63,7 +61,7 @@ def _flame(rng: np.random.Generator, sr: int, duration_s: float, flutter_hz: flo
     return flutter * noise(rng, duration_s, sr, FLAME_DB)
 
 
-def fireball(rng: np.random.Generator, sr: int) -> Synthesised:
+def fireball(rng: np.random.Generator, sr: int) -> Captioned:
     """A ball of fire: a whoosh that ignites, roars and flies away."""
     duration_s, lit = rng.uniform(0.8, 3.5), rng.uniform(0.1, 0.35)
     roar = _flame(rng, sr, duration_s, between(rng, 8.0, 20.0)) * swell(duration_s, sr, lit, 0.7)
@@ -77,7 +75,7 @@ def fireball(rng: np.random.Generator, sr: int) -> Synthesised:
     return pick(rng, "a fireball", "a burst of flame", "a fire spell", *texts), recorded(rng, total, sr, outdoors=True)
 
 
-def torch(rng: np.random.Generator, sr: int) -> Synthesised:
+def torch(rng: np.random.Generator, sr: int) -> Captioned:
     """A torch: fluttering flame with crackles; waved, it whooshes."""
     duration_s, waves = rng.uniform(1.5, 6.0), int(rng.integers(0, 4))
     flame = _flame(rng, sr, duration_s, between(rng, 6.0, 14.0))
@@ -92,7 +90,7 @@ def torch(rng: np.random.Generator, sr: int) -> Synthesised:
     return pick(rng, "a burning torch", *texts), recorded(rng, total, sr, outdoors=True)
 
 
-def whoosh(rng: np.random.Generator, sr: int) -> Synthesised:
+def whoosh(rng: np.random.Generator, sr: int) -> Captioned:
     """Something fast through the air: noise whose colour rises and falls with the speed."""
     duration_s, centre_hz = between(rng, 0.3, 1.8), between(rng, 350.0, 2500.0)
     peak_at = rng.uniform(0.3, 0.65)
@@ -109,7 +107,7 @@ def whoosh(rng: np.random.Generator, sr: int) -> Synthesised:
     return pick(rng, *texts), recorded(rng, total, sr, outdoors=False)
 
 
-def explosion(rng: np.random.Generator, sr: int) -> Synthesised:
+def explosion(rng: np.random.Generator, sr: int) -> Captioned:
     """An explosion: a blast, a long low rumble, and debris that falls."""
     duration_s, far = rng.uniform(1.8, 6.0), rng.random()
     dull: Points = [(40, 0), (150 + 800 * (1 - far), 0), (3000, -10 - 30 * far), (12000, -20 - 60 * far)]
@@ -145,7 +143,7 @@ def _echoes(rng: np.random.Generator, sr: int, dry: Signal) -> Signal:
     return track
 
 
-def gunshot(rng: np.random.Generator, sr: int) -> Synthesised:
+def gunshot(rng: np.random.Generator, sr: int) -> Captioned:
     """One or a few shots with their echoes."""
     weight, count = rng.random(), int(rng.choice((1, 1, 1, 2, 3, 5)))
     shots = repeat(rng, sr, lambda: _shot(rng, sr, weight), count, between(rng, 0.2, 1.0), 0.15)
@@ -156,7 +154,7 @@ def gunshot(rng: np.random.Generator, sr: int) -> Synthesised:
     return pick(rng, *texts), recorded(rng, _echoes(rng, sr, shots), sr, outdoors=True)
 
 
-def machine_gun(rng: np.random.Generator, sr: int) -> Synthesised:
+def machine_gun(rng: np.random.Generator, sr: int) -> Captioned:
     """A machine gun: bursts of equal shots, ten or so a second."""
     weight, every_s = rng.uniform(0.0, 0.5), 1.0 / between(rng, 7.0, 18.0)
     shot = _shot(rng, sr, weight)
@@ -165,7 +163,7 @@ def machine_gun(rng: np.random.Generator, sr: int) -> Synthesised:
     return caption, recorded(rng, _echoes(rng, sr, np.concatenate(bursts)), sr, outdoors=True)
 
 
-def fireworks(rng: np.random.Generator, sr: int) -> Synthesised:
+def fireworks(rng: np.random.Generator, sr: int) -> Captioned:
     """Fireworks: whistling rise, bang, and the crackle of stars."""
     duration_s, count = rng.uniform(2.5, 8.0), int(rng.integers(1, 7))
     sky = silence(duration_s, sr)
@@ -186,7 +184,7 @@ def fireworks(rng: np.random.Generator, sr: int) -> Synthesised:
     return pick(rng, *one, "fireworks bursting and crackling"), recorded(rng, sky, sr, outdoors=True)
 
 
-def bow_and_arrow(rng: np.random.Generator, sr: int) -> Synthesised:
+def bow_and_arrow(rng: np.random.Generator, sr: int) -> Captioned:
     """A bow: the string's twang, the arrow's swish and often its hit in wood."""
     track, hits = silence(rng.uniform(0.7, 1.4), sr), rng.random() < 0.6
     base_hz = between(rng, 70.0, 190.0)
@@ -204,7 +202,7 @@ def bow_and_arrow(rng: np.random.Generator, sr: int) -> Synthesised:
     return pick(rng, "a bow shooting an arrow", "an arrow being shot", *texts), recorded(rng, track, sr, outdoors=True)
 
 
-def electric_spark(rng: np.random.Generator, sr: int) -> Synthesised:
+def electric_spark(rng: np.random.Generator, sr: int) -> Captioned:
     """Electricity: a hum at twice the mains frequency broken into crackling arcs."""
     duration_s, mains_hz = rng.uniform(0.5, 3.5), float(rng.choice((50.0, 60.0)))
     arcing = (drift(rng, duration_s, sr, between(rng, 3.0, 12.0)) > rng.uniform(0.3, 0.6)).astype(np.float32)
@@ -218,7 +216,7 @@ def electric_spark(rng: np.random.Generator, sr: int) -> Synthesised:
     return caption, recorded(rng, total, sr, outdoors=False)
 
 
-def metal_scrape(rng: np.random.Generator, sr: int) -> Synthesised:
+def metal_scrape(rng: np.random.Generator, sr: int) -> Captioned:
     """Metal dragged over metal: rough noise through the plate's modes, shrill."""
     duration_s, lowest_hz = rng.uniform(0.4, 2.5), between(rng, 500.0, 2000.0)
     plate = modal(0.4, sr, random_modes(rng, 24, (lowest_hz, 9000.0), rng.uniform(0.05, 0.35), tilt=0.1))
