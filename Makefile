@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test test-slow kills bench clean
+.PHONY: demo test test-slow kills bench checkpoint clean
 
 demo: $(VENV)/runtime
 	$(BIN)/clapsearch demo
@@ -31,6 +31,15 @@ SOUNDS ?= $(error make bench needs SOUNDS=FOLDER and, for other weights than the
 CHECKPOINT ?= clapsearch/data/mini
 bench: $(VENV)/dev
 	$(BIN)/python tests/bench/bench_index.py $(SOUNDS) --checkpoint $(CHECKPOINT)
+
+# Train the bundled checkpoint anew, in hours on two cores: see docs/training.md.
+# LIBRARY: a folder with manifest.csv and a teacher's audioset_posteriors.npz; WORK: states, sounds and the result.
+LIBRARY ?= $(error make checkpoint needs LIBRARY=FOLDER and WORK=FOLDER)
+WORK ?= $(error make checkpoint needs LIBRARY=FOLDER and WORK=FOLDER)
+checkpoint: $(VENV)/dev
+	$(BIN)/python -m clapsearch.training.recipe $(LIBRARY)/manifest.csv $(WORK)
+	$(BIN)/clapsearch train $(WORK)/manifest.csv --audio $(LIBRARY) --teacher $(LIBRARY)/audioset_posteriors.npz \
+	    --new mini --steps 12000 --variants 6 --validate-every 500 --patience 100 --out $(WORK)/mini
 
 $(VENV)/runtime: pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11" >&2; exit 1; }

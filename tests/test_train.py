@@ -42,7 +42,15 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
             split, label = "dev" if i < 4 else "train", LABELS[i % 3]
             group = f"take {i % 4 if i in {4, 5} else i}"
             rows.writerow(
-                [f"{i:02}.wav", f"a {label} number {i // 3}", label, split, group, "CC0-1.0", f"author {i % 2}"]
+                [
+                    f"{i:02}.wav",
+                    f"a {label} number {i // 3}",
+                    label,
+                    split,
+                    group,
+                    "CC-BY-4.0" if i < 12 else "CC0-1.0",
+                    f"author {i % 2}",
+                ]
             )
     return folder
 
@@ -109,8 +117,8 @@ def test_the_model_card_tells_of_the_run(request_of, start) -> None:
     for part in (
         "| sounds | 11 |",
         "| held out for validation | 6 |",
-        "CC0-1.0",
-        "- author 0",
+        "CC-BY-4.0",
+        "- author 0, CC-BY-4.0\n- author 1, CC-BY-4.0",
         "| n_steps | 6 |",
         "| seed | 0 |",
     ):

@@ -17,7 +17,7 @@ from clapsearch.training.synthesis.sounds import Synthesised, write_sounds
 KEPT_OUT = {"instrument"}
 # Kinds whose held-out recordings choose the best weights.
 CHOOSING = {"sfx", "ambience", "voice"}
-COLUMNS = ("path", "caption", "label", "split", "kind", "group", "sha1", "licence", "author")
+COLUMNS = ("path", "caption", "label", "split", "kind", "group", "sha1", "licence", "author", "origin")
 N_EACH = 10  # synthesised sounds of a kind
 
 
@@ -42,7 +42,7 @@ def write_manifest(library: Path, folder: Path, *, n_each: int = N_EACH) -> Path
     made = write_sounds(folder / "synthesised", n_each)
     path = folder / "manifest.csv"
     with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS)
+        writer = csv.DictWriter(file, COLUMNS, restval="")
         writer.writeheader()
         writer.writerows(rows)
         writer.writerows(_synthesised(sound) for sound in made)
@@ -55,13 +55,13 @@ def _recordings(library: Path) -> Iterator[dict[str, str]]:
         split, kind = clip.columns["split"], clip.columns["kind"]
         if (kind in CHOOSING) if split == "dev" else (split == "train" and kind not in KEPT_OUT):
             texts = {"path": clip.path, "caption": clip.captions[0], "label": clip.labels[0]}
-            yield {name: clip.columns.get(name, "") for name in COLUMNS} | texts
+            yield {name: clip.columns[name] for name in COLUMNS if name in clip.columns} | texts
 
 
 def _synthesised(sound: Synthesised) -> dict[str, str]:
     path = os.path.abspath(sound.path)
-    own = {"path": path, "caption": sound.caption, "label": sound.label, "split": "train"}
-    return own | {"kind": "synthesised", "group": path, "licence": "CC0-1.0", "author": "", "sha1": ""}
+    texts = {"path": path, "caption": sound.caption, "label": sound.label}
+    return texts | {"split": "train", "kind": "synthesised", "group": path, "licence": "CC0-1.0"}
 
 
 def main() -> None:

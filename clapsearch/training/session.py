@@ -255,7 +255,6 @@ def _identity(request: Request, heard: features.Features, start: Start) -> str:
 
 def _card(request: Request, start: Start, trained: Trained, clips: Sequence[Clip]) -> str:
     licences = sorted({clip.columns["licence"] for clip in clips if "licence" in clip.columns})
-    authors = sorted({clip.columns["author"] for clip in clips if clip.columns.get("author")})
     recalls = trained.history.recalls
     data = {
         "manifest": request.manifest.name,
@@ -272,4 +271,13 @@ def _card(request: Request, start: Start, trained: Trained, clips: Sequence[Clip
     settings: dict[str, Any] = {"trained": request.part, "variants": request.n_variants}
     settings |= asdict(request.options) | {"p_mix": request.batches.p_mix, "p_fused": request.batches.p_fused}
     settings |= {"torch": torch.__version__}
-    return export.model_card(printable(request.out.name), settings, data, figures, [*start.attributions, *authors])
+    return export.model_card(
+        printable(request.out.name), settings, data, figures, [*start.attributions, *_credits(clips)]
+    )
+
+
+def _credits(clips: Sequence[Clip]) -> list[str]:
+    """Name author, origin and licence of the sounds, but where the licence asks for nothing."""
+    asking = [clip.columns for clip in clips if not clip.columns.get("licence", "").startswith(("CC0", "PD"))]
+    named = [[columns[name] for name in ("author", "origin", "licence") if name in columns] for columns in asking]
+    return sorted({", ".join(names) for names in named if names})
