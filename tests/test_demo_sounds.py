@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from clapsearch.demo.questions import QUESTIONS
+from clapsearch.cli.app import run
+from clapsearch.cli.demo import MIN_RIGHT
+from clapsearch.demo.questions import QUESTIONS, Question
 from clapsearch.demo.signals import Signal, as_signal, drops, equalise, finish, level, noise, pulses, time_axis, tone
 from clapsearch.demo.sounds import PEAK_DB, SOUNDS, DemoSound, seeded, write_sounds
 
@@ -133,3 +135,18 @@ def test_vocabulary_is_long_and_has_no_doubles() -> None:
     assert len(phrases) >= 400
     assert [phrase for phrase, count in Counter(phrases).items() if count > 1] == []
     assert all(phrase == phrase.lower() and len(phrase.split()) <= 8 for phrase in phrases)
+
+
+@pytest.mark.parametrize(("n_right", "code"), [(MIN_RIGHT - 1, 1), (MIN_RIGHT, 0)])
+def test_the_demo_fails_with_too_few_right_answers(
+    n_right: int, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two sounds, so that every one is among the first three: what counts as right decides alone."""
+    dog, rain = by_name("animals/dog_small.wav"), by_name("weather/rain_heavy.flac")
+    monkeypatch.setattr("clapsearch.demo.sounds.SOUNDS", (dog, rain))
+    right, wrong = Question("a dog", frozenset({dog.kind})), Question("a dog", frozenset({"siren"}))
+    monkeypatch.setattr("clapsearch.demo.questions.QUESTIONS", (*[right] * n_right, *[wrong] * (12 - n_right)))
+    assert run(["demo"]) == code
+    printed = capsys.readouterr()
+    assert f"{n_right} of 12 questions have a right sound" in printed.out
+    assert ("at least 9 should be" in printed.err) == (code == 1)
