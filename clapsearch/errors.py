@@ -8,6 +8,7 @@
     |-- AudioError              this file cannot be turned into a waveform; a run records it and goes on
     |   `-- UnreadableError     its bytes could not be read just now; the next run tries again
     |-- CheckpointError         weights, configuration or tokenizer are missing, unsafe or unusable
+    |-- StoppedError            exit 130: it was asked to end before the work was done
     `-- LibraryError            the library file cannot be used
         |-- LibraryMissingError
         |-- LibraryBusyError    another process is writing
@@ -29,6 +30,15 @@ class UsageError(ClapsearchError):
 
 class QueryError(UsageError):
     """The query cannot be read."""
+
+
+class StoppedError(ClapsearchError):
+    """The work was asked to end; what is finished is kept."""
+
+    exit_code = 130
+
+    def __init__(self, when: str) -> None:
+        super().__init__(f"stopped early, {when}; the same command goes on from here")
 
 
 class AudioError(ClapsearchError):

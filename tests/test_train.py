@@ -15,7 +15,7 @@ from transformers import ClapModel
 
 import clapsearch
 from clapsearch.cli.app import run
-from clapsearch.errors import ClapsearchError, UsageError
+from clapsearch.errors import ClapsearchError, StoppedError, UsageError
 from clapsearch.evaluation.manifest import read_manifest
 from clapsearch.evaluation.split import keys
 from clapsearch.training import session
@@ -96,10 +96,9 @@ def test_the_result_opens_in_transformers_and_in_clapsearch(
     steps: list[Step] = []
     request = request_of("whole")
     found = session.train(request, start(), on_step=steps.append)
-    assert found.is_complete
     assert (found.n_training, found.n_validation, found.failed) == (11, 6, [])
     assert [step.number for step in steps] == list(range(1, STEPS + 1))
-    assert [step.recall is not None for step in steps] == [False, False, True] * 2
+    assert [step.score is not None for step in steps] == [False, False, True] * 2
     assert changed(request.out, fused_folder) >= {"audio_model", "text_model", "audio_projection", "logit_scale_a"}
     assert all(value.dtype in {torch.float16, torch.int64} for value in weights(request.out).values())
     _, report = ClapModel.from_pretrained(request.out, output_loading_info=True)
@@ -131,13 +130,14 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_curve_and_weights(request_of
     one = session.train(straight, start())
     stopped = request_of(f"stopped-{part}", part=part)
     n_steps = iter(range(100))
-    found = session.train(stopped, start(), should_stop=lambda: next(n_steps) == 4)
-    assert not found.is_complete
+    seen: list[Step] = []
+    with pytest.raises(StoppedError, match="stopped early, after step 4; the same command goes on from here"):
+        session.train(stopped, start(), on_step=seen.append, should_stop=lambda: next(n_steps) == 4)
     assert not stopped.out.exists()
-    assert len(found.history.losses) == 4
+    assert len(seen) == 4
     two = session.train(stopped, start())
     assert two.history.losses == pytest.approx(one.history.losses, abs=1e-5)
-    assert two.history.recalls == one.history.recalls
+    assert two.history.scores == one.history.scores
     theirs = weights(straight.out)
     for name, value in weights(stopped.out).items():
         assert torch.allclose(value.float(), theirs[name].float(), atol=1e-5), name
@@ -232,7 +232,6 @@ def test_a_caption_of_three_thousand_words_is_cut_and_told(
     captions = {"04.wav": "rain " * 3000, "05.wav": "a dog", "06.wav": "wind"}
     request = replace(request_of("wordy", options={"n_steps": 1}), manifest=Path(written(tmp_path, made, captions)))
     found = session.train(request, start())
-    assert found.is_complete
     assert "1 text of more than 77 tokens: the rest is ignored" in found.notes
 
 

@@ -56,7 +56,9 @@ def test_a_killed_run_goes_on_to_the_same_curve(manifest: Path, tmp_path: Path, 
     def run(name: str, *, kill_at: int | None = None) -> tuple[list[int], list[float]]:
         command = [sys.executable, script, manifest, fused_folder, tmp_path / name, tmp_path / f"{name}-work"]
         steps: list[int] = []
-        environment = os.environ | {"OMP_NUM_THREADS": "1"}  # threads that spin would starve each other on a busy machine
+        environment = os.environ | {
+            "OMP_NUM_THREADS": "1"
+        }  # threads that spin would starve each other on a busy machine
         with subprocess.Popen([*map(str, command)], stdout=subprocess.PIPE, text=True, env=environment) as process:
             for line in process.stdout:
                 if line.startswith("losses"):

@@ -2,6 +2,7 @@
 
 import csv
 import importlib.util
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,18 +12,18 @@ import torch
 from signals import noise
 
 import clapsearch
-from clapsearch.errors import ClapsearchError, UsageError
+from clapsearch.errors import ClapsearchError, StoppedError, UsageError
 from clapsearch.evaluation.clips import Clip
 from clapsearch.training import session
-from clapsearch.training.distillation import DistillationSettings, Progress
-from clapsearch.training.new import TextRecipe, begin_new
+from clapsearch.training.loop import Step
+from clapsearch.training.new import TEXT_OPTIONS, TextRecipe, begin_new
 from clapsearch.training.options import TrainingOptions
 from clapsearch.training.text_student import TextShape, common_words
 
 TINY = TextRecipe(
     n_phrases=300,
     shape=TextShape(n_tokens=1500),
-    settings=DistillationSettings(n_steps=3, batch_size=32, learning_rate=1e-5),
+    options=replace(TEXT_OPTIONS, n_steps=3, batch_size=32, learning_rate=1e-5),
 )
 CLIPS = [Clip("a.wav", captions=("rain on a tin roof",)), Clip("b.wav", captions=("a dog barking",))]
 HELD = [Clip("c.wav", captions=("an owl at night",))]
@@ -36,7 +37,7 @@ def test_from_nothing_to_a_checkpoint_that_answers(tmp_path: Path) -> None:
         for i in range(6):
             soundfile.write(tmp_path / f"{i}.wav", noise(0.3, seed=i), 48_000)
             rows.writerow([f"{i}.wav", f"sound number {i}", "dev" if i == 5 else "train"])
-    told: list[Progress] = []
+    told: list[Step] = []
     request = session.Request(
         tmp_path / "manifest.csv",
         tmp_path / "new",
@@ -49,8 +50,8 @@ def test_from_nothing_to_a_checkpoint_that_answers(tmp_path: Path) -> None:
     def begin(training, held):
         return begin_new("mini", training, held, request.work, recipe=TINY, on_text=told.append)
 
-    assert session.train(request, begin).is_complete
-    assert [progress.step for progress in told] == [1, 2, 3]
+    session.train(request, begin)
+    assert [step.number for step in told] == [1, 2, 3]
     card = (request.out / "README.md").read_text()
     assert "all-MiniLM-L6-v2 (Apache-2.0)" in card
     assert "| begun from | nothing (mini) |" in card
@@ -62,7 +63,7 @@ def test_from_nothing_to_a_checkpoint_that_answers(tmp_path: Path) -> None:
 
 def test_the_text_tower_of_an_earlier_run_is_found(tmp_path: Path) -> None:
     one = begin_new("mini", CLIPS, HELD, tmp_path, recipe=TINY)
-    told: list[Progress] = []
+    told: list[Step] = []
     two = begin_new("mini", CLIPS, HELD, tmp_path, recipe=TINY, on_text=told.append)
     assert told == []
     assert one.identity == two.identity
@@ -71,6 +72,15 @@ def test_the_text_tower_of_an_earlier_run_is_found(tmp_path: Path) -> None:
         assert torch.equal(value, theirs[name]), name
     vectors = one.embed(["rain on a tin roof", "a dog barking"])
     assert np.linalg.norm(vectors, axis=1) == pytest.approx([1, 1], abs=1e-5)
+
+
+def test_a_stop_while_texts_are_learnt_keeps_the_state(tmp_path: Path) -> None:
+    told: list[Step] = []
+    with pytest.raises(StoppedError, match="stopped early, after step 2; the same command goes on from here"):
+        begin_new("mini", CLIPS, HELD, tmp_path, recipe=TINY, on_text=told.append, should_stop=lambda: len(told) == 2)
+    assert not (tmp_path / "text").exists()
+    begin_new("mini", CLIPS, HELD, tmp_path, recipe=TINY, on_text=told.append)
+    assert [step.number for step in told] == [1, 2, 3]
 
 
 def test_a_size_that_is_not_there_is_refused_before_the_work(tmp_path: Path) -> None:

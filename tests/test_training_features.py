@@ -16,7 +16,7 @@ from filelock import FileLock
 from signals import noise
 
 from clapsearch.audio import load
-from clapsearch.errors import ClapsearchError
+from clapsearch.errors import ClapsearchError, StoppedError
 from clapsearch.evaluation.clips import Clip
 from clapsearch.mel import FrontEnd, log_mel
 from clapsearch.training.features import Features, build
@@ -69,6 +69,14 @@ def assert_equal(one: Features, two: Features) -> None:
     for i in range(len(one)):
         for variant in range(one.n_variants):
             assert np.array_equal(one.log_mel(i, variant), two.log_mel(i, variant))
+
+
+def test_a_stop_keeps_what_is_done(files, tmp_path) -> None:
+    run = Run(files, tmp_path / "features")
+    with pytest.raises(StoppedError, match="stopped early, with the spectrograms of 2 of 6 sounds; the same command"):
+        run(should_stop=lambda: run.progress[-1][0] == 2)
+    assert len(run()) == 6
+    assert run.n_computed == 4
 
 
 def test_variants_are_one_clean_log_mel_and_augmented_ones(run, files, tmp_path):

@@ -10,12 +10,11 @@ import typer
 
 from clapsearch import api
 from clapsearch.cli import options
-from clapsearch.cli.stop import CANCELLED, say_saving, stop_signals
+from clapsearch.cli.stop import say_saving, stop_signals
 from clapsearch.errors import UsageError
 from clapsearch.settings import Settings, resolve
 
 if TYPE_CHECKING:
-    from clapsearch.training.distillation import Progress
     from clapsearch.training.loop import Step
     from clapsearch.training.session import Begin, Request, Trained
 
@@ -135,15 +134,19 @@ def train(
         ),
     )
     with _progress(steps) as (on_features, on_step), stop_signals(say_saving) as stop:
-        begin = _begin(request, start, new, texts, settings)
+        begin = _begin(request, start, new, texts, settings, stop.is_set)
         found = session.train(request, begin, on_features=on_features, on_step=on_step, should_stop=stop.is_set)
     _show(found, out)
-    if not found.is_complete:
-        typer.echo("clapsearch: stopped early; the same command goes on from here", err=True)
-        raise typer.Exit(CANCELLED)
 
 
-def _begin(request: "Request", start: str | None, new: str | None, texts: Path | None, settings: "Settings") -> "Begin":
+def _begin(
+    request: "Request",
+    start: str | None,
+    new: str | None,
+    texts: Path | None,
+    settings: "Settings",
+    should_stop: "Callable[[], bool]",
+) -> "Begin":
     """Return what makes the model once the texts to learn are known."""
     from clapsearch.training.new import TextRecipe, begin_new
     from clapsearch.training.start import from_checkpoint
@@ -159,14 +162,21 @@ def _begin(request: "Request", start: str | None, new: str | None, texts: Path |
     more = (Teacher(request.teacher).classes if request.teacher else []) + (read_labels(texts) if texts else [])
     size = new
     return lambda training, held: begin_new(
-        size, training, held, request.work, recipe=TextRecipe(), more_texts=more, on_text=_say_text
+        size,
+        training,
+        held,
+        request.work,
+        recipe=TextRecipe(),
+        more_texts=more,
+        on_text=_say_text,
+        should_stop=should_stop,
     )
 
 
-def _say_text(progress: "Progress") -> None:
-    if progress.cosine is not None:
-        cosine = f", cosine to the sentence encoder {progress.cosine:.3f}"
-        typer.echo(f"text tower, step {progress.step:,}: loss {progress.loss:.3f}{cosine}", err=True)
+def _say_text(step: "Step") -> None:
+    if step.score is not None:
+        cosine = f"cosine to the sentence encoder {step.score:.3f}"
+        typer.echo(f"text tower, step {step.number:,}: loss {step.loss:.3f}, {cosine}", err=True)
 
 
 @contextlib.contextmanager
@@ -190,9 +200,9 @@ def _progress(n_steps: int) -> "Iterator[tuple[Callable[[int, int], None], Calla
         shown = bar("steps", n_steps)
         shown.set_postfix(loss=f"{step.loss:.3f}", refresh=False)
         shown.update(step.number - shown.n)
-        if step.recall is not None:
+        if step.score is not None:
             shown.clear()
-            typer.echo(f"step {step.number:,}: loss {step.loss:.3f}, validation recall@10 {step.recall:.3f}", err=True)
+            typer.echo(f"step {step.number:,}: loss {step.loss:.3f}, validation recall@10 {step.score:.3f}", err=True)
 
     try:
         yield on_features, on_step
@@ -211,7 +221,6 @@ def _show(found: "Trained", out: Path) -> None:
     for note in found.notes:
         typer.echo(f"clapsearch: {note}", err=True)
     sides = f"{plural(found.n_training, 'sound')}, {found.n_validation:,} held out"
-    best = max((recall for _, recall in found.history.recalls), default=None)
+    best = max((recall for _, recall in found.history.scores), default=None)
     typer.echo(f"{len(found.history.losses):,} steps on {sides}" + (f", best recall@10 {best:.3f}" if best else ""))
-    if found.is_complete:
-        typer.echo(f"{printable(out)}: use it with clapsearch index FOLDER --checkpoint {printable(out)}")
+    typer.echo(f"{printable(out)}: use it with clapsearch index FOLDER --checkpoint {printable(out)}")

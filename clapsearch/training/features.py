@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from clapsearch.errors import ClapsearchError
+from clapsearch.errors import ClapsearchError, StoppedError
 from clapsearch.evaluation.clips import Clip
 from clapsearch.mel import FrontEnd
 from clapsearch.present import plural, printable
@@ -113,6 +113,7 @@ def build(
     n_workers: int = 2,
     max_duration_s: float = MAX_DURATION_S,
     on_progress: Callable[[int, int], None] = lambda n_done, n_all: None,
+    should_stop: Callable[[], bool] = lambda: False,
 ) -> Features:
     """Compute the log-mels of clips, or find those that an earlier run, finished or not, left in the folder.
 
@@ -132,6 +133,8 @@ def build(
         Of a longer recording, only the beginning is used.
     on_progress : callable
         Called with how many clips are done, and how many there are.
+    should_stop : callable
+        Asked after every clip.
 
     Returns
     -------
@@ -139,6 +142,8 @@ def build(
 
     Raises
     ------
+    StoppedError
+        If `should_stop` ended it.
     ClapsearchError
         If the folder cannot be written, another process writes to it, or no clip has a log-mel.
     """
@@ -157,6 +162,8 @@ def build(
             else:
                 store.add(keys[absent[place]], outcome.log_mels)
             on_progress(n_there + n_done, len(items))
+            if should_stop():
+                raise StoppedError(f"with the spectrograms of {n_there + n_done:,} of {plural(len(items), 'sound')}")
     if len(failures) == len(clips):
         raise ClapsearchError(_nothing(clips, failures))
     good = [i for i in range(len(clips)) if i not in failures]

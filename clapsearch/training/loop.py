@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from clapsearch.errors import ClapsearchError
+from clapsearch.errors import ClapsearchError, StoppedError
 from clapsearch.training.averaging import Average
 from clapsearch.training.options import TrainingOptions
 from clapsearch.training.state import load_state, save_state
@@ -17,11 +17,11 @@ from clapsearch.training.state import load_state, save_state
 
 @dataclass(frozen=True)
 class Step:
-    """One look at a run: losses since the last look, and the validation recall if it was asked for now."""
+    """One step: its loss, and the score of the averaged weights if it was time to look."""
 
     number: int
     loss: float
-    recall: float | None
+    score: float | None
     learning_rate: float
 
 
@@ -33,12 +33,12 @@ class History:
     ----------
     losses : list of float
         One a step.
-    recalls : list of (step, recall)
-        One a validation.
+    scores : list of (step, score)
+        One a look.
     """
 
     losses: list[float] = field(default_factory=list)
-    recalls: list[tuple[int, float]] = field(default_factory=list)
+    scores: list[tuple[int, float]] = field(default_factory=list)
 
 
 class Trainer:
@@ -49,8 +49,8 @@ class Trainer:
     model : torch.nn.Module
     loss : callable
         Step and pass number to the loss of one forward pass; it must depend on nothing else that changes.
-    recall : callable
-        Recall on the validation sounds with the model as it is, 0 to 1; None without any.
+    score : callable or None
+        How good the model is as it is, the higher the better, such as the recall on sounds held out.
     options : TrainingOptions
     state : Path
         Where the run's state is kept; a run of the same name goes on from it.
@@ -62,13 +62,13 @@ class Trainer:
         self,
         model: torch.nn.Module,
         loss: Callable[[int, int], torch.Tensor],
-        recall: Callable[[], float] | None,
+        score: Callable[[], float] | None,
         options: TrainingOptions,
         state: Path,
         *,
         identity: str,
     ) -> None:
-        self._model, self._loss, self._recall, self._options = model, loss, recall, options
+        self._model, self._loss, self._score, self._options = model, loss, score, options
         self._path, self._identity = state, identity
         named = [(name, value) for name, value in model.named_parameters() if value.requires_grad]
         self._optimizer = torch.optim.AdamW(_groups(named, options.weight_decay), lr=options.learning_rate, fused=True)
@@ -81,16 +81,13 @@ class Trainer:
 
     def run(
         self, on_step: Callable[[Step], None] = lambda step: None, should_stop: Callable[[], bool] = lambda: False
-    ) -> bool:
+    ) -> None:
         """Train to the end, or until it no longer gets better, and leave the best averaged weights in the model.
-
-        Returns
-        -------
-        bool
-            False if `should_stop` ended it; its state is saved then.
 
         Raises
         ------
+        StoppedError
+            If `should_stop` ended it; its state is saved then.
         ClapsearchError
             If the loss is no number any more, or the state cannot be read or written.
         """
@@ -99,14 +96,13 @@ class Trainer:
         while self._step < self._options.n_steps and self._n_worse < self._options.patience:
             if should_stop():
                 self._save()
-                return False
+                raise StoppedError(f"after step {self._step:,}")
             on_step(self._one_step())
             if time.monotonic() - saved > self._options.save_every_s:
                 self._save()
                 saved = time.monotonic()
         self._save()
         self._keep_best()
-        return True
 
     def _one_step(self) -> Step:
         options, number = self._options, self._step
@@ -137,20 +133,20 @@ class Trainer:
 
     def _validate(self) -> float | None:
         is_due = self._step % self._options.validate_every == 0 or self._step == self._options.n_steps
-        if self._recall is None or not is_due:
+        if self._score is None or not is_due:
             return None
         self._average.swap()
         self._model.eval()
         with torch.inference_mode():
-            recall = self._recall()
-        if self._best is None or recall > self._best[0]:
-            self._best = (recall, {name: value.detach().clone() for name, value in self._moving()})
+            score = self._score()
+        if self._best is None or score > self._best[0]:
+            self._best = (score, {name: value.detach().clone() for name, value in self._moving()})
             self._n_worse = 0
         else:
             self._n_worse += 1
         self._average.swap()
-        self.history.recalls.append((self._step, recall))
-        return recall
+        self.history.scores.append((self._step, score))
+        return score
 
     def _trained(self) -> Iterable[tuple[str, torch.Tensor]]:
         return ((name, value) for name, value in self._model.named_parameters() if value.requires_grad)
@@ -177,7 +173,7 @@ class Trainer:
             "optimizer": self._optimizer.state_dict(),
             "scaler": self._scaler.state_dict(),
             "losses": self.history.losses,
-            "recalls": self.history.recalls,
+            "scores": self.history.scores,
             "best": self._best,
         }
         save_state(self._path, state)
@@ -191,7 +187,7 @@ class Trainer:
                 f"{self._path} belongs to a run with other sounds or options; give another --out, or delete it"
             )
         self._step, self._n_worse, self._best = state["step"], state["n_worse"], state["best"]
-        self.history = History(state["losses"], state["recalls"])
+        self.history = History(state["losses"], state["scores"])
         _copy(dict(self._trained()), state["weights"])
         _copy(dict(self._model.named_buffers()), state["buffers"])
         _copy(self._average.weights, state["average"])

@@ -17,7 +17,9 @@ from transformers import AutoTokenizer, ClapTextModelWithProjection
 from clapsearch.evaluation.clips import Clip
 from clapsearch.mel import FrontEnd
 from clapsearch.training import towers
-from clapsearch.training.distillation import Distillation, DistillationSettings, Progress
+from clapsearch.training.distillation import Distillation
+from clapsearch.training.loop import Step, Trainer
+from clapsearch.training.options import TrainingOptions
 from clapsearch.training.phrases import lessons
 from clapsearch.training.sentences import SentenceEncoder
 from clapsearch.training.start import Start, tokenize_with
@@ -53,6 +55,10 @@ FRONT_END = {
     "truncation": "fusion",
 }
 N_WORDS = 4_000  # of the language, for phrases that no pattern foresees
+# It never overfits on so many phrases, so patience does not count.
+TEXT_OPTIONS = TrainingOptions(
+    n_steps=6_000, batch_size=128, learning_rate=1e-3, warm_up=0.05, validate_every=500, patience=6_000, half=False
+)
 ATTRIBUTION = "all-MiniLM-L6-v2 (Apache-2.0): the text space, and the weights that the text tower started from"
 
 
@@ -65,12 +71,12 @@ class TextRecipe:
     n_phrases : int
         Generated ones to learn from, beside captions and labels.
     shape : TextShape
-    settings : DistillationSettings
+    options : TrainingOptions
     """
 
     n_phrases: int = 150_000
     shape: TextShape = field(default_factory=TextShape)
-    settings: DistillationSettings = field(default_factory=DistillationSettings)
+    options: TrainingOptions = TEXT_OPTIONS
 
 
 def begin_new(
@@ -82,7 +88,8 @@ def begin_new(
     recipe: TextRecipe,
     more_texts: Sequence[str] = (),
     device: str = "cpu",
-    on_text: Callable[[Progress], None] = lambda progress: None,
+    on_text: Callable[[Step], None] = lambda step: None,
+    should_stop: Callable[[], bool] = lambda: False,
 ) -> Start:
     """Make the text tower, or find the one that an earlier run left in `work`, beside a random audio tower.
 
@@ -96,9 +103,13 @@ def begin_new(
         Keeps text space, state and text tower.
     more_texts : sequence of str
         Such as the names of classes.
+    on_text : callable
+        Told of every step of the text tower; the score is the mean cosine to the text space on held-out texts.
 
     Raises
     ------
+    StoppedError
+        If `should_stop` ended it; the next run goes on.
     ClapsearchError
         If the sentence encoder is not installed, or the folder cannot be written.
     UsageError
@@ -112,16 +123,16 @@ def begin_new(
     space = _space(work / "text_space.npz", given, encoder, device)
     folder = work / "text"
     if not (folder / "config.json").exists():
-        _teach(given, held_texts, encoder, space, recipe, folder, device, on_text)
+        _teach(given, held_texts, encoder, space, recipe, folder, device, on_text, should_stop)
     student = ClapTextModelWithProjection.from_pretrained(folder, local_files_only=True, dtype=torch.float32)
     weights = {name: value for name, value in student.state_dict().items() if name.startswith("text_")}
     tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    named = [size, recipe.settings.seed, hashlib.sha256(space.components.tobytes()).hexdigest(), asdict(recipe)]
+    named = [size, recipe.options.seed, hashlib.sha256(space.components.tobytes()).hexdigest(), asdict(recipe)]
     return Start(
         name=f"nothing ({size})",
         identity=hashlib.sha256(json.dumps(named).encode()).hexdigest(),
         folder=folder,
-        model=towers.new_model(size, student.config.to_dict(), weights, recipe.settings.seed),
+        model=towers.new_model(size, student.config.to_dict(), weights, recipe.options.seed),
         front_end=FrontEnd.from_config(FRONT_END),
         tokenizer=tokenize_with(tokenizer),
         n_tokens=lambda text: len(tokenizer(text, verbose=False)["input_ids"]),
@@ -145,20 +156,23 @@ def _teach(
     recipe: TextRecipe,
     folder: Path,
     device: str,
-    on_text: Callable[[Progress], None],
+    on_text: Callable[[Step], None],
+    should_stop: Callable[[], bool],
 ) -> None:
     """Distil the sentence encoder into a small tower, and write it."""
     judged = {text.lower() for text in held}
-    drawn = zip(*lessons(given, common_words(N_WORDS), recipe.n_phrases, recipe.settings.seed), strict=True)
+    drawn = zip(*lessons(given, common_words(N_WORDS), recipe.n_phrases, recipe.options.seed), strict=True)
     pairs = [(text, meaning) for text, meaning in drawn if meaning.lower() not in judged]
     texts, meanings = [text for text, _ in pairs], [meaning for _, meaning in pairs]
     tokens = choose_tokens(texts, recipe.shape.n_tokens)
     student: Any = build_student(tokens, recipe.shape, space)
     targets = space.transform(encoder.embed(meanings)).astype(np.float16)
-    run = Distillation(student, make_tokenizer(tokens), texts, targets, recipe.settings, device)
-    test = (held, space.transform(encoder.embed(held))) if held else None
-    run.run(folder.with_name("text.state"), held_out=test, report=on_text)
+    loss = Distillation(student, make_tokenizer(tokens), texts, targets, recipe.options, device)
+    known = space.transform(encoder.embed(held))
+    score = (lambda: loss.cosine(held, known)) if held else None
+    state = folder.with_name("text.state")
+    Trainer(student, loss, score, recipe.options, state, identity=loss.identity).run(on_text, should_stop)
     draft = folder.with_name("text.draft")
-    save_student(run.student, tokens, draft)
+    save_student(student, tokens, draft)
     (draft / "preprocessor_config.json").write_text(json.dumps(FRONT_END, indent=2) + "\n", encoding="utf-8")
     draft.replace(folder)

@@ -12,7 +12,7 @@ class TrainingOptions:
     n_steps : int
         Optimiser steps.
     batch_size : int
-        Sounds in one forward pass.
+        Sounds, or texts, in one forward pass.
     n_accumulate : int
         Forward passes in one optimiser step.
     learning_rate : float
@@ -25,9 +25,9 @@ class TrainingOptions:
     average : float
         Decay of the averaged weights, which are what is kept.
     validate_every : int
-        Steps from one look at the validation recall to the next.
+        Steps from one look at what is held out to the next.
     patience : int
-        Looks without a better recall before the run ends.
+        Looks without a better score before the run ends.
     save_every_s : float
         Seconds from one saved state to the next.
     seed : int

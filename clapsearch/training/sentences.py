@@ -27,8 +27,6 @@ class SentenceEncoder:
     ----------
     device : str
         Of torch, such as ``cpu`` or ``cuda``.
-    mixed_precision : bool
-        Compute in bfloat16: two to three times as fast, for cosines of .9999 to the full vectors.
 
     Raises
     ------
@@ -36,11 +34,11 @@ class SentenceEncoder:
         If the package with the weights is not installed.
     """
 
-    def __init__(self, device: str = "cpu", *, mixed_precision: bool = False) -> None:
+    def __init__(self, device: str = "cpu") -> None:
         folder = teacher_folder()
         transformers_logging.set_verbosity_error()
         transformers_logging.disable_progress_bar()
-        self._device, self._mixed_precision = device, mixed_precision
+        self._device = device
         self._model = BertModel.from_pretrained(
             folder, add_pooling_layer=False, local_files_only=True, use_safetensors=True, dtype=torch.float32
         )
@@ -60,9 +58,8 @@ class SentenceEncoder:
     @torch.inference_mode()
     def _forward(self, tokens: list[list[int]]) -> npt.NDArray[np.float32]:
         ids = torch.tensor(tokens, device=self._device)
-        with torch.autocast(self._device, dtype=torch.bfloat16, enabled=self._mixed_precision):
-            states = self._model(input_ids=ids, attention_mask=torch.ones_like(ids)).last_hidden_state
-        means = torch.nn.functional.normalize(states.float().mean(dim=1), dim=-1)
+        states = self._model(input_ids=ids, attention_mask=torch.ones_like(ids)).last_hidden_state
+        means = torch.nn.functional.normalize(states.mean(dim=1), dim=-1)
         vectors: npt.NDArray[np.float32] = means.cpu().numpy()
         return vectors
 

@@ -78,7 +78,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Trained:
-    """What came out: the run's history and what could not be used.
+    """What came out of a run that ended: its history and what could not be used.
 
     Attributes
     ----------
@@ -86,8 +86,6 @@ class Trained:
         Sounds.
     failed : list of (path, reason)
     notes : list of str
-    is_complete : bool
-        False if the run was stopped: then there is no checkpoint yet.
     """
 
     history: History
@@ -95,7 +93,6 @@ class Trained:
     n_validation: int
     failed: list[tuple[str, str]]
     notes: list[str]
-    is_complete: bool
 
 
 def train(
@@ -115,6 +112,8 @@ def train(
 
     Raises
     ------
+    StoppedError
+        If `should_stop` ended it: then there is no checkpoint yet, and the next run goes on.
     ClapsearchError
         If a place cannot be written, nothing can be decoded, or the loss is no number any more.
     UsageError
@@ -129,10 +128,10 @@ def train(
     if request.teacher and not is_frozen:
         raise UsageError(f"--teacher needs texts that stay where they are; give --train audio, not {request.part}")
     export.check_room(request.out, model, half=request.half)
-    heard = _features(manifest, training, start.front_end, request, request.n_variants, on_features)
+    heard = _features(manifest, training, start.front_end, request, request.n_variants, on_features, should_stop)
     if start.is_new:
         towers.normalise_input(start.model, (heard.log_mel(i, 0) for i in range(len(heard))))
-    validation = _validation(manifest, held, start, request, on_features)
+    validation = _validation(manifest, held, start, request, on_features, should_stop)
     bank = _bank(heard.clips, start.embed, request.teacher) if is_frozen else None
     criterion = Criterion(
         model,
@@ -144,21 +143,19 @@ def train(
         device=request.options.device,
         half=request.options.half,
     )
-    recall = (lambda: validation.recall(model)) if validation and validation.is_possible else None
+    score = (lambda: validation.recall(model)) if validation and validation.is_possible else None
     state = request.work / "state.pt"
-    trainer = Trainer(model, criterion, recall, request.options, state, identity=_identity(request, heard, start))
-    is_complete = trainer.run(on_step, should_stop)
+    trainer = Trainer(model, criterion, score, request.options, state, identity=_identity(request, heard, start))
+    trainer.run(on_step, should_stop)
     trained = Trained(
         history=trainer.history,
         n_training=len(heard),
         n_validation=len(validation) if validation else 0,
         failed=heard.failed + (validation.failed if validation else []),
         notes=[*manifest.notes, *_long_texts(training, start)],
-        is_complete=is_complete,
     )
-    if is_complete:
-        card = _card(request, start, trained, heard.clips)
-        export.export(towers.merged(model), start.folder, request.out, card, half=request.half)
+    card = _card(request, start, trained, heard.clips)
+    export.export(towers.merged(model), start.folder, request.out, card, half=request.half)
     return trained
 
 
@@ -201,6 +198,7 @@ def _features(
     request: Request,
     n_variants: int,
     on_features: Callable[[int, int], None],
+    should_stop: Callable[[], bool],
 ) -> features.Features:
     return features.build(
         clips,
@@ -211,6 +209,7 @@ def _features(
         seed=request.options.seed,
         n_workers=request.n_workers,
         on_progress=on_features,
+        should_stop=should_stop,
     )
 
 
@@ -220,10 +219,11 @@ def _validation(
     start: Start,
     request: Request,
     on_features: Callable[[int, int], None],
+    should_stop: Callable[[], bool],
 ) -> Validation | None:
     if not held:
         return None
-    heard = _features(manifest, held, start.front_end, request, 1, on_features)
+    heard = _features(manifest, held, start.front_end, request, 1, on_features, should_stop)
     return Validation(heard, start.embed, request.options.device)
 
 
@@ -255,7 +255,7 @@ def _identity(request: Request, heard: features.Features, start: Start) -> str:
 
 def _card(request: Request, start: Start, trained: Trained, clips: Sequence[Clip]) -> str:
     licences = sorted({clip.columns["licence"] for clip in clips if "licence" in clip.columns})
-    recalls = trained.history.recalls
+    recalls = trained.history.scores
     data = {
         "manifest": request.manifest.name,
         "sounds": trained.n_training,
