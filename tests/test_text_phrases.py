@@ -1,6 +1,7 @@
 """Phrases by a seed, their inflections and disguises, and captions of keywords."""
 
 import re
+import sys
 
 import numpy as np
 import pytest
@@ -8,7 +9,15 @@ import pytest
 from clapsearch.errors import ClapsearchError
 from clapsearch.training import inflection
 from clapsearch.training.patterns import PATTERNS
-from clapsearch.training.phrases import WORDS, PhraseGenerator, as_typed, caption_from_keywords, lessons, read_words
+from clapsearch.training.phrases import (
+    WORDS,
+    PhraseGenerator,
+    as_typed,
+    caption_from_keywords,
+    common_words,
+    lessons,
+    read_words,
+)
 
 _DOING = rf"an? ({'|'.join(read_words(WORDS)[1]['source', 'action'])}) (\w+ing)"
 GIVEN = ["a kettle boiling over", "wading through a swamp", "the lighthouse"]
@@ -102,6 +111,7 @@ def test_lessons_say_what_a_mistyped_text_means() -> None:
     texts, meanings = lessons(GIVEN, ["astrolabe", "hovercraft"], 2000, seed=8)
     assert len(texts) == len(meanings)
     assert all(texts.count(given) >= 4 for given in GIVEN)
+    assert {"astrolabe", "hovercraft"} <= set(texts)
     typed = [(text, meaning) for text, meaning in zip(texts, meanings, strict=True) if text != meaning]
     assert 150 <= len(typed) <= 200
     assert (texts, meanings) == lessons(GIVEN, ["astrolabe", "hovercraft"], 2000, seed=8)
@@ -138,3 +148,16 @@ def test_even_one_keyword_becomes_a_sentence(tags: list[str], expected: str) -> 
     captions = {caption_from_keywords(tags, np.random.default_rng(seed)) for seed in range(60)}
     assert expected in captions
     assert len(captions) >= 5
+
+
+def test_common_words_are_words() -> None:
+    words = common_words(1000)
+    assert len(set(words)) == 1000
+    assert "the" in words
+    assert all(word.isalpha() and len(word) > 2 for word in words)
+
+
+def test_without_the_word_list_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "spellchecker", None)
+    with pytest.raises(ClapsearchError, match=r"needs pyspellchecker; pip install 'clapsearch\[train\]'"):
+        common_words(10)

@@ -37,6 +37,12 @@ def test_a_text_does_not_depend_on_its_company(encoder: SentenceEncoder) -> None
     np.testing.assert_allclose(SentenceEncoder().embed(TEXTS[2:3]), encoder.embed(TEXTS)[2:3], atol=1e-6)
 
 
+def test_half_precision_says_all_but_the_same(encoder: SentenceEncoder) -> None:
+    vectors = SentenceEncoder(half=True).embed(TEXTS)
+    assert vectors.dtype == np.float32
+    assert (vectors * encoder.embed(TEXTS)).sum(axis=1).min() > 0.999
+
+
 def test_a_text_is_embedded_once_in_a_run(encoder: SentenceEncoder, monkeypatch: pytest.MonkeyPatch) -> None:
     first = encoder.embed(TEXTS)
     monkeypatch.setattr(encoder, "_model", None)

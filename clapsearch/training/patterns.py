@@ -11,7 +11,8 @@ PATTERNS: Mapping[str, Mapping[str, int]] = {
         "{event}": 14, "{event} {where}": 8, "{bare event}": 6, "{sound}": 6, "{sound} {where}": 5, "{sentence}": 18,
         "{sound} and {sound}": 3, "{event} with {background} in the background": 2, "{sound}, {sound}": 2,
         "{given}": 3, "{twist}": 10, "{scene}": 6, "{designed}": 7, "{musical}": 4, "{contact}": 7,
-        "{keywords}": 9, "{frame}": 7, "{word}": 3, "{word} {word}": 5, "{word} {word} {word}": 4,
+        "{keywords}": 9, "{frame}": 7, "{word} {word}": 12, "{word} {word} {word}": 8,
+        "{word} {sound}": 3, "{word} {where}": 3,
     },
     "event": {
         "{a source} {ing action}": 10, "{source} {ing action}": 8, "{plural source} {ing action}": 5,

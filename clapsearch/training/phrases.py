@@ -89,16 +89,34 @@ def lessons(given: Sequence[str], words: Sequence[str], n: int, seed: int) -> tu
     Parameters
     ----------
     given, words : sequence of str
-        As of `PhraseGenerator`. What is given is there `_GIVEN_REPEATS` times, and so is learnt best.
+        As of `PhraseGenerator`. What is given is there `_GIVEN_REPEATS` times, and so is learnt best; every word is
+        there by itself, too.
     n : int
         Generated phrases; a tenth of all texts is there once more as somebody might type it.
     """
     generated = PhraseGenerator(given, words).distinct(n, seed)
-    clean = [*given, *generated]
+    clean = [*given, *words, *generated]
     rng = np.random.default_rng([seed, 1])
     slips = [clean[i] for i in rng.permutation(len(clean))[: len(clean) // 10]]
     repeats = list(given) * (_GIVEN_REPEATS - 1)
     return [*clean, *repeats, *(as_typed(phrase, rng) for phrase in slips)], [*clean, *repeats, *slips]
+
+
+def common_words(n: int) -> list[str]:
+    """Return the `n` commonest English words of three letters or more, commonest first.
+
+    Raises
+    ------
+    ClapsearchError
+        If the package with the frequencies is not installed.
+    """
+    try:
+        from spellchecker import SpellChecker
+    except ImportError as error:
+        raise ClapsearchError("training on texts needs pyspellchecker; pip install 'clapsearch[train]'") from error
+    counts = SpellChecker(language="en").word_frequency
+    by_count = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return [word for word, _ in by_count if word.isascii() and word.isalpha() and len(word) > 2][:n]
 
 
 def as_typed(phrase: str, rng: np.random.Generator) -> str:

@@ -81,12 +81,6 @@ def choose_tokens(phrases: Iterable[str], n: int) -> list[str]:
     return list(dict.fromkeys([*SPECIAL, *letters, *common]))[:n]
 
 
-def common_words(n: int) -> list[str]:
-    """Return the `n` commonest words of three letters or more of the language, commonest first."""
-    pieces = _by_rank(sentences.teacher_tokenizer())
-    return [token for token in pieces if token.isascii() and token.isalpha() and len(token) > 2][:n]
-
-
 def make_tokenizer(tokens: Sequence[str]) -> PreTrainedTokenizerFast:
     """Build the WordPiece tokenizer: lower case, no accents, ``<s>`` first, ``</s>`` last, cut at CLAP's 77."""
     pieces = Tokenizer(models.WordPiece({token: i for i, token in enumerate(tokens)}, unk_token=UNK))
