@@ -23,6 +23,7 @@ from clapsearch.training.text_student import TextShape
 TINY = TextRecipe(
     n_phrases=300,
     n_words=100,
+    n_candidates=100,
     shape=TextShape(n_tokens=1500),
     options=replace(TEXT_OPTIONS, n_steps=3, batch_size=32, learning_rate=1e-5),
 )

@@ -20,7 +20,7 @@ from clapsearch.training import towers
 from clapsearch.training.distillation import Distillation
 from clapsearch.training.loop import Step, Trainer
 from clapsearch.training.options import TrainingOptions
-from clapsearch.training.phrases import common_words, lessons
+from clapsearch.training.phrases import PhraseGenerator, common_words, lessons
 from clapsearch.training.sentences import SentenceEncoder
 from clapsearch.training.start import Start, tokenize_with
 from clapsearch.training.text_space import TextSpace
@@ -57,12 +57,15 @@ FRONT_END = {
 TEXT_OPTIONS = TrainingOptions(
     n_steps=12_000, batch_size=128, learning_rate=1e-3, warm_up=0.05, validate_every=1_000, patience=12_000
 )
-ATTRIBUTION = "all-MiniLM-L6-v2 (Apache-2.0): the text space, and the weights that the text tower started from"
+ATTRIBUTIONS = (
+    "all-MiniLM-L6-v2 (Apache-2.0): the text space, and the weights that the text tower started from",
+    "pyspellchecker (MIT): which English words are common",
+)
 
 
 @dataclass(frozen=True)
 class TextRecipe:
-    """How the text tower is made.
+    """What texts are learnt, and how the text tower is made.
 
     Attributes
     ----------
@@ -70,12 +73,15 @@ class TextRecipe:
         Generated ones to learn from, beside captions and labels.
     n_words : int
         The commonest of the language, for what no caption and no pattern says.
+    n_candidates : int
+        Words and phrases, half and half, that sounds are told from beside what they are called.
     shape : TextShape
     options : TrainingOptions
     """
 
     n_phrases: int = 400_000
     n_words: int = 30_000
+    n_candidates: int = 20_000
     shape: TextShape = field(default_factory=TextShape)
     options: TrainingOptions = TEXT_OPTIONS
 
@@ -138,7 +144,8 @@ def begin_new(
         tokenizer=tokenize_with(tokenizer),
         n_tokens=lambda text: len(tokenizer(text, verbose=False)["input_ids"]),
         embed=space.embed,
-        attributions=(ATTRIBUTION,),
+        candidates=_candidates(given, held_texts, recipe),
+        attributions=ATTRIBUTIONS,
         is_new=True,
     )
 
@@ -147,6 +154,14 @@ def _space(path: Path, texts: Sequence[str], encoder: SentenceEncoder, device: s
     if not path.exists():
         TextSpace.fit(encoder.embed(texts), device=device).save(path)
     return TextSpace.load(path, device)
+
+
+def _candidates(given: Sequence[str], held: Sequence[str], recipe: TextRecipe) -> tuple[str, ...]:
+    words = common_words(recipe.n_words)
+    n_words = recipe.n_candidates // 2
+    phrases = PhraseGenerator(given, words).distinct(recipe.n_candidates - n_words, recipe.options.seed)
+    judged = {text.lower() for text in held}
+    return tuple(text for text in [*words[:n_words], *phrases] if text.lower() not in judged)
 
 
 def _teach(

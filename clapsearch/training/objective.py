@@ -34,22 +34,20 @@ def contrastive_loss(
 
 @dataclass(frozen=True)
 class Bank:
-    """All texts of a training set in a frozen text space: every one is a candidate in every step.
+    """Texts in a frozen text space: every one is a candidate in every step.
 
     Attributes
     ----------
-    texts : list of str
-    vectors : torch.Tensor, shape (n_texts, dim), unit rows
-    targets : np.ndarray, shape (n_clips, n_texts), float32
+    vectors : torch.Tensor, shape (n_candidates, dim), unit rows
+    targets : np.ndarray, shape (n_clips, n_candidates), float16
         How well each text fits each clip; rows sum to 1.
     """
 
-    texts: list[str]
     vectors: torch.Tensor
-    targets: npt.NDArray[np.float32]
+    targets: npt.NDArray[np.float16]
 
     def loss(self, audio: torch.Tensor, logit_scale: torch.Tensor, targets: npt.NDArray[np.float32]) -> torch.Tensor:
-        """Return the cross-entropy of a batch against its targets, shape (batch, n_texts)."""
+        """Return the cross-entropy of a batch against its targets, shape (batch, n_candidates)."""
         vectors = self.vectors.to(audio.device)
         wanted = torch.from_numpy(targets).to(audio.device)
         return -(wanted * log_softmax(logit_scale * audio @ vectors.T, dim=1)).sum(dim=1).mean()
@@ -70,17 +68,19 @@ def make_bank(
     clip_texts : sequence of sequence of str
         Captions and labels of each clip; at least one each, all of them in `texts`.
     texts : sequence of str
-    vectors : np.ndarray, shape (n_texts, dim), float32, unit rows
+        All that any clip is called, by captions, labels or the teacher.
+    vectors : np.ndarray, shape (n_candidates, dim), float32, unit rows
+        Of the texts, and after them of what else is a candidate: what no clip is called, but somebody may ask for.
     teacher : np.ndarray, shape (n_clips, n_texts), float32, optional
         A teacher's opinion; rows sum to 1, or to 0 where it has none.
     teacher_share : float
         Its part of the target where it has an opinion.
     """
     row = {text: i for i, text in enumerate(texts)}
-    near = np.exp((vectors @ vectors.T - 1) / TEXT_TEMPERATURE)
+    near = np.exp((vectors[: len(texts)] @ vectors.T - 1) / TEXT_TEMPERATURE)
     near /= near.sum(axis=1, keepdims=True)
     own = np.stack([near[[row[text] for text in some]].mean(axis=0) for some in clip_texts]).astype(np.float32)
     if teacher is not None:
         share = teacher_share * (teacher.sum(axis=1, keepdims=True) > 0)
         own = (1 - share) * own + share * (teacher @ near)  # what is called like a class is no negative of it
-    return Bank(list(texts), torch.from_numpy(vectors), np.asarray(own, np.float32))
+    return Bank(torch.from_numpy(vectors), own.astype(np.float16))

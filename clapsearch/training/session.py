@@ -26,7 +26,7 @@ from clapsearch.training.objective import Bank, make_bank
 from clapsearch.training.options import TrainingOptions
 from clapsearch.training.start import Start
 from clapsearch.training.teacher import Teacher
-from clapsearch.training.texts import Embed, all_texts, clip_texts
+from clapsearch.training.texts import all_texts, clip_texts
 from clapsearch.training.validation import Validation
 
 Begin = Callable[[Sequence[Clip], Sequence[Clip]], Start]
@@ -132,7 +132,7 @@ def train(
     if start.is_new:
         towers.normalise_input(start.model, (heard.log_mel(i, 0) for i in range(len(heard))))
     validation = _validation(manifest, held, start, request, on_features, should_stop)
-    bank = _bank(heard.clips, start.embed, request.teacher) if is_frozen else None
+    bank = _bank(heard.clips, start, request.teacher) if is_frozen else None
     criterion = Criterion(
         model,
         heard,
@@ -227,8 +227,8 @@ def _validation(
     return Validation(heard, start.embed, request.options.device)
 
 
-def _bank(clips: Sequence[Clip], embed: Embed, teacher: Path | None) -> Bank:
-    """Collect every text of the training set, with the teacher's classes if there is one."""
+def _bank(clips: Sequence[Clip], start: Start, teacher: Path | None) -> Bank:
+    """Collect the texts of the training set, the classes of a teacher, and what else the start has as candidates."""
     opinions = None
     texts = all_texts(clips)
     if teacher is not None:
@@ -237,7 +237,8 @@ def _bank(clips: Sequence[Clip], embed: Embed, teacher: Path | None) -> Bank:
         column = {text: i for i, text in enumerate(texts)}
         opinions = np.zeros((len(clips), len(texts)), np.float32)
         opinions[:, [column[name] for name in heard.classes]] = heard.opinions(clips)
-    return make_bank([clip_texts(clip) for clip in clips], texts, embed(texts), opinions)
+    vectors = start.embed([*texts, *sorted({*start.candidates} - {*texts})])
+    return make_bank([clip_texts(clip) for clip in clips], texts, vectors, opinions)
 
 
 def _identity(request: Request, heard: features.Features, start: Start) -> str:

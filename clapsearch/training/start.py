@@ -34,6 +34,9 @@ class Start:
         The length of a text in tokens, before it is cut.
     embed : callable
         Texts to the vectors that audio is trained towards while the text tower is frozen.
+    candidates : tuple of str
+        Texts to tell sounds from, beside those that sounds are called: what else may be asked for. They keep a sound
+        away from words that have nothing to do with it.
     attributions : tuple of str
         What the model card must name.
     is_new : bool
@@ -48,6 +51,7 @@ class Start:
     tokenizer: Callable[..., dict[str, torch.Tensor]]
     n_tokens: Callable[[str], int]
     embed: Embed
+    candidates: tuple[str, ...] = ()
     attributions: tuple[str, ...] = ()
     is_new: bool = False
 

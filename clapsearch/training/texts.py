@@ -42,12 +42,12 @@ def captions_of(batch: Batch, clips: Sequence[Clip], rng: np.random.Generator) -
     return drawn
 
 
-def targets_of(batch: Batch, targets: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Return the targets of a batch, shape (batch, n_texts): those of two sounds in the shares they are mixed by.
+def targets_of(batch: Batch, targets: npt.NDArray[np.float16]) -> npt.NDArray[np.float32]:
+    """Return the targets of a batch, shape (batch, n_candidates): those of two sounds in the shares they are mixed by.
 
     The weaker of two sounds keeps at least a quarter: it is heard, whatever its power.
     """
-    own = targets[batch.indices]
+    own = targets[batch.indices].astype(np.float32)
     share = np.where(batch.partners == NO_PARTNER, 1, 0.25 + 0.5 * batch.shares)[:, None]
     return np.asarray(share * own + (1 - share) * targets[batch.partners], np.float32)
 
