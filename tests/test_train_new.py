@@ -28,7 +28,7 @@ TINY = TextRecipe(
     options=replace(TEXT_OPTIONS, n_steps=3, batch_size=32, learning_rate=1e-5),
 )
 CLIPS = [Clip("a.wav", captions=("rain on a tin roof",)), Clip("b.wav", captions=("a dog barking",))]
-HELD = [Clip("c.wav", captions=("an owl at night",))]
+HELD = [Clip("c.wav", captions=("an owl at night",), labels=("that",))]
 
 
 def test_from_nothing_to_a_checkpoint_that_answers(tmp_path: Path) -> None:
@@ -72,6 +72,8 @@ def test_the_text_tower_of_an_earlier_run_is_found(tmp_path: Path) -> None:
     theirs = two.model.state_dict()
     for name, value in one.model.state_dict().items():
         assert torch.equal(value, theirs[name]), name
+    assert "you" in one.candidates
+    assert "that" not in one.candidates  # it is held out
     vectors = one.embed(["rain on a tin roof", "a dog barking"])
     assert np.linalg.norm(vectors, axis=1) == pytest.approx([1, 1], abs=1e-5)
 
