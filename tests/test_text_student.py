@@ -19,7 +19,6 @@ from clapsearch.training.text_student import (
     TextShape,
     build_student,
     choose_tokens,
-    common_words,
     make_tokenizer,
     save_student,
 )
@@ -51,14 +50,6 @@ def test_no_word_of_latin_letters_is_unknown(tokens: list[str]) -> None:
     for text in ("zyzzyva", "Señor Œuvre straße", "kick_drum-07.WAV", "it's 3/4 (loud) & 50% [low]"):
         assert "<unk>" not in tokenizer.tokenize(text), text
     assert tokenizer.tokenize("DOG Bärking") == ["dog", "barking"]
-
-
-def test_common_words_are_words_by_how_common_they_are() -> None:
-    words = common_words(500)
-    assert len(words) == 500
-    assert words[0] == "the"
-    assert words.index("water") > words.index("first")
-    assert all(len(word) > 2 and word.isalpha() for word in words)
 
 
 def test_a_vocabulary_without_room_for_the_letters_is_refused() -> None:
