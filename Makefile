@@ -39,7 +39,7 @@ WORK ?= $(error make checkpoint needs LIBRARY=FOLDER and WORK=FOLDER)
 checkpoint: $(VENV)/dev
 	$(BIN)/python -m clapsearch.training.recipe $(LIBRARY)/manifest.csv $(WORK)
 	$(BIN)/clapsearch train $(WORK)/manifest.csv --audio $(LIBRARY) --teacher $(LIBRARY)/audioset_posteriors.npz \
-	    --new mini --steps 12000 --variants 12 --mix 0.5 --validate-every 500 --patience 100 --out $(WORK)/mini
+	    --new mini --steps 16000 --variants 6 --validate-every 500 --patience 100 --out $(WORK)/mini
 
 $(VENV)/runtime: pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11" >&2; exit 1; }

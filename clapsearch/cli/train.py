@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 MAX_LINES = 20
 FINE_TUNING, ANEW = 1e-4, 8e-4  # learning rates
-FINE_TUNING_DECAY, ANEW_DECAY = 0.01, 0.1  # of the weights
 
 
 def train(
@@ -127,7 +126,6 @@ def train(
             batch_size=batch_size,
             n_accumulate=accumulate,
             learning_rate=learning_rate or (ANEW if new else FINE_TUNING),
-            weight_decay=ANEW_DECAY if new else FINE_TUNING_DECAY,
             validate_every=validate_every,
             patience=patience,
             seed=seed,

@@ -44,7 +44,6 @@ def audio_config(size: str, *, projection_dim: int) -> dict[str, Any]:
         "patch_stride": [8, 8],
         "window_size": 4,
         "hidden_dropout_prob": 0.0,  # a tower this small has nothing to spare
-        "drop_path_rate": 0.1,  # but learns some thousand sounds by heart if every block is always there
         "enable_fusion": True,
         "fusion_type": "aff_2d",
         "projection_dim": projection_dim,
