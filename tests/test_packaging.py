@@ -30,6 +30,7 @@ def test_the_wheel_holds_all_it_needs(unpacked: Path) -> None:
         "clapsearch/migrations/env.py",
         "clapsearch/migrations/versions/0001_first.py",
         "clapsearch/data/mini/model.safetensors",
+        "clapsearch/data/mini/README.md",
         "clapsearch/data/sound_events.txt",
         "clapsearch/py.typed",
         "indexer/py.typed",

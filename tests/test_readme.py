@@ -44,7 +44,7 @@ def test_every_command_prints_what_is_shown(folder: Path, monkeypatch: pytest.Mo
         [sys.executable, "-c", example], cwd=folder, capture_output=True, text=True, check=False, timeout=300
     )
     assert result.returncode == 0, result.stderr
-    assert result.stdout.splitlines()[0].split()[:2] == ["0.183", "dog_small.wav"]
+    assert result.stdout.splitlines()[0].split()[:2] == ["0.253", "dog_small.wav"]
 
 
 def test_the_table_of_commands_is_complete() -> None:
