@@ -54,6 +54,7 @@ def test_from_nothing_to_a_checkpoint_that_answers(tmp_path: Path) -> None:
 
     session.train(request, begin)
     assert [step.number for step in told] == [1, 2, 3]
+    assert str(tmp_path) not in (request.out / "config.json").read_text()
     card = (request.out / "README.md").read_text()
     assert "all-MiniLM-L6-v2 (Apache-2.0)" in card
     assert "| begun from | nothing (mini) |" in card

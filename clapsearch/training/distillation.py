@@ -34,7 +34,6 @@ class Distillation:
     targets : np.ndarray, shape (n, dim), float16 or float32, unit rows
         What the text space says of the texts, or of what they mean: a slip of the fingers changes no meaning.
     options : TrainingOptions
-    device : str
 
     Attributes
     ----------
@@ -49,9 +48,9 @@ class Distillation:
         texts: Sequence[str],
         targets: Vectors,
         options: TrainingOptions,
-        device: str = "cpu",
     ) -> None:
-        self._student, self._tokenizer, self._options, self._device = student.to(device), tokenizer, options, device
+        self._student, self._tokenizer = student.to(options.device), tokenizer
+        self._options, self._device = options, options.device
         self._tokens = [np.array(ids, np.int32) for ids in encode(tokenizer, texts)]
         self._targets = targets
         self._epoch: tuple[int, list[npt.NDArray[np.int64]]] = (-1, [])

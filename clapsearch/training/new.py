@@ -6,7 +6,7 @@ The text space is frozen first; text and audio tower then learn to meet in it, e
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -183,11 +183,12 @@ def _teach(
     tokens = choose_tokens(texts, recipe.shape.n_tokens)
     student: Any = build_student(tokens, recipe.shape, space)
     targets = space.transform(SentenceEncoder(device, half=True).embed(meanings, should_stop)).astype(np.float16)
-    loss = Distillation(student, make_tokenizer(tokens), texts, targets, recipe.options, device)
+    options = replace(recipe.options, device=device)
+    loss = Distillation(student, make_tokenizer(tokens), texts, targets, options)
     known = space.transform(encoder.embed(held))
     score = (lambda: loss.cosine(held, known)) if held else None
     state = folder.with_name("text.state")
-    Trainer(student, loss, score, recipe.options, state, identity=loss.identity).run(on_text, should_stop)
+    Trainer(student, loss, score, options, state, identity=loss.identity).run(on_text, should_stop)
     draft = folder.with_name("text.draft")
     save_student(student, tokens, draft)
     (draft / "preprocessor_config.json").write_text(json.dumps(FRONT_END, indent=2) + "\n", encoding="utf-8")

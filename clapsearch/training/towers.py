@@ -24,6 +24,9 @@ _ATTENTION = ["query", "key", "value"]  # of both towers
 # resampling: a step takes a sixth less. Fixed, it does not depend on the company of a sound either.
 _INPUT_NORM = "audio_model.audio_encoder.batch_norm."
 
+# What a configuration says of the file that it came from: it would carry a path of this machine into the checkpoint.
+_OF_A_FILE = {"_name_or_path", "architectures", "dtype"}
+
 
 def audio_config(size: str, *, projection_dim: int) -> dict[str, Any]:
     """Return the configuration of a new fused audio tower.
@@ -65,7 +68,7 @@ def new_model(size: str, text_config: Mapping[str, Any], text_weights: Mapping[s
     projection_dim = text_config["projection_dim"]
     config = ClapConfig(
         audio_config=audio_config(size, projection_dim=projection_dim),
-        text_config=dict(text_config),
+        text_config={name: value for name, value in text_config.items() if name not in _OF_A_FILE},
         projection_dim=projection_dim,
     )
     torch.manual_seed(seed)
