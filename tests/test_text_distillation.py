@@ -83,6 +83,23 @@ def test_the_state_of_another_run_is_refused(space: TextSpace, tokens: list[str]
     trainer_of(space, tokens, tmp_path / "state", replace(OPTIONS, n_steps=1))[1].run()
     with pytest.raises(ClapsearchError, match="belongs to a run with other sounds or options"):
         trainer_of(space, tokens, tmp_path / "state", replace(OPTIONS, n_steps=2))[1].run()
+    (tmp_path / "state").write_bytes(b"cut")
+    with pytest.raises(ClapsearchError, match="state is damaged; delete it to train from the beginning"):
+        trainer_of(space, tokens, tmp_path / "state")[1].run()
+
+
+def test_a_finished_run_is_not_learnt_again(space: TextSpace, tokens: list[str], tmp_path: Path) -> None:
+    options = replace(OPTIONS, n_steps=2)
+    first, one = trainer_of(space, tokens, tmp_path / "state", options)
+    one.run()
+    seen: list[Step] = []
+    again, two = trainer_of(space, tokens, tmp_path / "state", options)
+    two.run(seen.append)
+    assert seen == []
+    assert two.history == one.history
+    for ours, theirs in zip(first.parameters(), again.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
+    assert [path.name for path in tmp_path.iterdir()] == ["state"]
 
 
 def test_every_text_is_learnt_once_an_epoch(space: TextSpace, tokens: list[str]) -> None:
