@@ -10,13 +10,14 @@
             print(hit.score, hit.path, hit.start_s)
 """
 
+import contextlib
 import os
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from clapsearch.errors import AudioError, LibraryMissingError, UnreadableError, UsageError
+from clapsearch.errors import AudioError, LibraryMissingError, QueryError, UnreadableError, UsageError
 from clapsearch.filesystem import is_there
 from clapsearch.settings import RESCAN_S, Settings, resolve
 
@@ -24,61 +25,25 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from clapsearch.audio import AudioInfo
+    from clapsearch.duplicates import Duplicates
     from clapsearch.embedder import Checkpoint, Embedder
     from clapsearch.evaluation.evaluation import Evaluation
+    from clapsearch.explanation import Reason
+    from clapsearch.mel import LogMel
+    from clapsearch.query import Query
     from clapsearch.search import Hit
-    from clapsearch.store import Counts, Failure, Library, Missing, Root
+    from clapsearch.status import Status
+    from clapsearch.store import Library
+    from clapsearch.timeline import Timeline
     from clapsearch.vocabulary import Description
     from indexer.faults import Check, Verification
-    from indexer.health import Health
     from indexer.pipeline import Options
     from indexer.report import Entry, Progress, Report
 
 # A watcher's batches are short: `index` waits for one rather than fail.
 WRITER_WAIT_S = 10.0
 AnyPath = str | os.PathLike[str]
-
-
-@dataclass(frozen=True)
-class RootStatus:
-    """One root.
-
-    Attributes
-    ----------
-    path : bytes
-    is_there : bool
-        Its folder is there now.
-    offline_since : float or None
-        When a run first found it gone, in unix seconds.
-    exclude : tuple of str
-        Its globs.
-    video : bool
-        It takes the sound of video files.
-    counts : Counts
-        Its sounds.
-    """
-
-    path: bytes
-    is_there: bool
-    offline_since: float | None
-    exclude: tuple[str, ...]
-    video: bool
-    counts: "Counts"
-
-
-@dataclass(frozen=True)
-class Status:
-    """The state of a library; sizes in bytes. `watcher` is None unless one runs now."""
-
-    library: Path
-    checkpoint: "Checkpoint | None"
-    roots: tuple[RootStatus, ...]
-    counts: "Counts"
-    missing: "tuple[Missing, ...]"
-    failures: "tuple[Failure, ...]"
-    watcher: "Health | None"
-    library_bytes: int
-    snapshot_bytes: int
 
 
 def open(  # noqa: A001 (clapsearch.open mirrors gzip.open)
@@ -191,6 +156,7 @@ class Session:
         full: bool = False,
         repair: bool = False,
         retry_failed: bool = False,
+        metadata: bool = False,
         workers: int | None = None,
         batch_size: int | None = None,
         on_progress: "Callable[[Progress], None]" = lambda progress: None,
@@ -212,6 +178,8 @@ class Session:
             First drop what is damaged in the library, so that it is made anew.
         retry_failed : bool
             Look again at files that failed, though they did not change.
+        metadata : bool
+            Read the metadata of all sounds again, without embedding.
         workers : int, optional
             Decode processes; by default half the cores, at least 2.
         batch_size : int, optional
@@ -237,7 +205,7 @@ class Session:
         if not paths and self._active() is None:
             raise UsageError("the library has no folders yet; name one: clapsearch index FOLDER")
         embedder = embedder_for_index(self.settings, self._active(), full=full, batch_size=batch_size)
-        choices = {"full": full, "repair": repair, "retry_failed": retry_failed}
+        choices = {"full": full, "repair": repair, "retry_failed": retry_failed, "metadata": metadata}
         options = _options(exclude=exclude, video=video, workers=workers, **choices)
         library = self._open(create=True)
         report = index(library, embedder, paths, options, on_progress=on_progress, should_stop=should_stop)
@@ -296,13 +264,27 @@ class Session:
         pace, library = Pace(rescan_s, rescan_only), self._open(create=True)
         watch(library, open_embedder, paths, options, pace, on_entry=on_entry, say=say, should_stop=should_stop)
 
-    def search(self, query: str, *, top_k: int = 10, include_offline: bool = False) -> "list[Hit]":
-        """Find sounds by words.
+    def search(
+        self,
+        query: "str | Query",
+        *,
+        mode: str = "hybrid",
+        top_k: int = 10,
+        include_offline: bool = False,
+        collapse: bool = True,
+    ) -> "list[Hit]":
+        """Find sounds by words, sounds and filters.
 
         Parameters
         ----------
+        query : str or Query
+            In the query language: ``"rain on a tin roof -thunder in:Foley dur:<3"``; see `clapsearch.query.parse`.
+        mode : str
+            ``hybrid``; ``sound``, by what is heard alone; ``words``, by names, folders and metadata alone.
         include_offline : bool
             Find sounds in folders that are not there now, too.
+        collapse : bool
+            Let the best of sounds that are nearly the same stand for all of them.
 
         Returns
         -------
@@ -312,20 +294,60 @@ class Session:
         Raises
         ------
         QueryError
-            If the query is empty.
+            If the query cannot be read.
+        AudioError
+            If a sound file in it cannot be decoded.
         LibraryMissingError
             If nothing was indexed yet.
         """
         from clapsearch.query import check_top_k, embed, parse
         from clapsearch.search import search
 
-        parsed = parse(query)
+        parsed = parse(query) if isinstance(query, str) else query
         check_top_k(top_k)
         library = self._open()
-        vector = embed(parsed, self._questioner())
-        return search(library, vector, top_k=top_k, include_offline=include_offline)
+        return search(
+            library,
+            embed(parsed, self._embed_text, self._embed_file) if mode != "words" else None,
+            parsed,
+            mode=mode,
+            top_k=top_k,
+            exclude=[absolute(each.file) for each in parsed.likenesses],
+            include_offline=include_offline,
+            collapse=collapse,
+        )
 
-    def similar(self, file: AnyPath, *, top_k: int = 10, include_offline: bool = False) -> "list[Hit]":
+    def explain(self, query: "str | Query", hits: "Sequence[Hit]") -> "list[Reason]":
+        """Say why each hit of a query came up; see `clapsearch.explanation.Reason`."""
+        from clapsearch.explanation import explain
+        from clapsearch.query import parse
+
+        parsed = parse(query) if isinstance(query, str) else query
+        return explain(self._open(), parsed, hits, self._embed_text, self._embed_file)
+
+    def saved(self) -> dict[str, str]:
+        """Return the searches that were named: name to query."""
+        with self._open().reading() as reading:
+            return reading.saved()
+
+    def save(self, name: str, query: str | None) -> bool:
+        """Name a search; None forgets the name. Returns whether the name was known.
+
+        Raises
+        ------
+        QueryError
+            If the query cannot be read.
+        """
+        from clapsearch.query import parse
+
+        if query is not None:
+            parse(query)
+        with self._open().writing() as writing:
+            return writing.save_search(name, query)
+
+    def similar(
+        self, file: AnyPath, *, top_k: int = 10, include_offline: bool = False, collapse: bool = True
+    ) -> "list[Hit]":
         """Find sounds that sound like a file, which need not be indexed; it is not its own result.
 
         Raises
@@ -335,13 +357,10 @@ class Session:
         LibraryMissingError
             If nothing was indexed yet.
         """
-        from clapsearch.query import check_top_k
-        from clapsearch.search import search
+        from clapsearch.query import Likeness, Query
 
-        check_top_k(top_k)
-        library, path = self._open(), absolute(file)
-        vector = self._embed_file(path)
-        return search(library, vector, top_k=top_k, exclude=path, include_offline=include_offline)
+        query = Query(likenesses=(Likeness(absolute(file)),))
+        return self.search(query, top_k=top_k, include_offline=include_offline, collapse=collapse)
 
     def describe(
         self, file: AnyPath, *, labels: "AnyPath | Sequence[str] | None" = None, top_k: int = 10
@@ -363,10 +382,38 @@ class Session:
 
         check_top_k(top_k)
         texts = candidates(labels)
-        sound = self._embed_file(absolute(file))
+        sound = self._embed_file(Path(file))
         return describe(sound, self._questioner(), texts, top_k=top_k)
 
-    def status(self) -> Status:
+    def timeline(self, file: AnyPath, query: "str | Query") -> "Timeline":
+        """Score a file over time by how well each stretch fits a query; no library is needed.
+
+        Raises
+        ------
+        AudioError
+            If the file cannot be decoded.
+        QueryError
+            If the query cannot be read, or says nothing of how it sounds.
+        """
+        from clapsearch.query import EXAMPLE, embed, parse
+        from clapsearch.timeline import of_sound
+        from clapsearch.vocabulary import candidates
+
+        parsed = parse(query) if isinstance(query, str) else query
+        vector = embed(parsed, self._embed_text, self._embed_file)
+        if vector is None:
+            raise QueryError(f"the query only filters; {EXAMPLE}")
+        info, log_mel = self._decode(absolute(file))
+        return of_sound(log_mel, self._questioner(), vector, duration_s=info.duration_s, texts=candidates(None))
+
+    def duplicates(self, *, exact_only: bool = False, threshold: float | None = None) -> "Duplicates":
+        """Find the sounds that are in the library more than once; see `clapsearch.duplicates.find`."""
+        from clapsearch.duplicates import THRESHOLD, find
+
+        with self._open().reading() as reading:
+            return find(reading, exact_only=exact_only, threshold=THRESHOLD if threshold is None else threshold)
+
+    def status(self) -> "Status":
         """Report roots, counts, checkpoint, sizes and failures.
 
         Raises
@@ -374,24 +421,11 @@ class Session:
         LibraryMissingError
             If there is no library.
         """
+        from clapsearch.status import read_status
         from indexer.health import read_health
 
         library = self._open()
-        with library.reading() as reading:
-            roots = tuple(_root_status(root, reading.counts(root_id=root.id)) for root in reading.roots())
-            checkpoint, counts = reading.checkpoint(), reading.counts()
-            missing, failures = tuple(reading.missing()), tuple(reading.failures())
-        return Status(
-            library=library.path,
-            checkpoint=checkpoint,
-            roots=roots,
-            counts=counts,
-            missing=missing,
-            failures=failures,
-            watcher=read_health(library.health),
-            library_bytes=sum(_n_bytes(library.path.with_name(library.path.name + suffix)) for suffix in ("", "-wal")),
-            snapshot_bytes=sum(path.stat().st_size for path in library.snapshots.glob("*.faiss")),
-        )
+        return read_status(library, read_health(library.health))
 
     def verify(self, *, sample: int = 5, on_check: "Callable[[Check], None]" = lambda check: None) -> "Verification":
         """Check the library against itself and against the files; see `indexer.verify.verify`.
@@ -411,6 +445,16 @@ class Session:
         """Return the folders with sounds that are not there now."""
         with self._open().reading() as reading:
             return [root.path for root in reading.roots() if not is_there(root.path) and reading.has_sounds(root.id)]
+
+    def folders(self) -> list[str]:
+        """Return the names of all folders that hold sounds, each once, sorted."""
+        with self._open().reading() as reading:
+            return reading.folders()
+
+    def is_empty(self) -> bool:
+        """Whether the library has no sound that a search could find."""
+        with self._open().reading() as reading:
+            return reading.n_vectors() == 0
 
     def forget(self, path: AnyPath, *, dry_run: bool = False) -> int:
         """Delete what the library knows of a folder or file; see `clapsearch.upkeep.forget`."""
@@ -452,27 +496,30 @@ class Session:
             self._embedder = embedder_for_questions(self.settings, self._active())
         return self._embedder
 
+    def _embed_text(self, text: str) -> "npt.NDArray[np.float32]":
+        vector: npt.NDArray[np.float32] = self._questioner().embed_text([text])[0]
+        return vector
+
     def _embed_file(self, path: Path) -> "npt.NDArray[np.float32]":
         """Return the vector of a whole file, shape (dim,): the stored one if its bytes are known, without a model."""
         import numpy as np
 
-        from clapsearch.present import printable
-        from indexer.decode import decode_one
-        from indexer.worker import hash_content
-
-        raw = os.fsencode(path)
-        try:
-            if path.exists() and not path.is_file():  # a pipe or device may have no end
-                raise UnreadableError("not a regular file")
-            stored = self._stored(hash_content(raw))
-            if stored is not None:
-                return stored
-            embedder = self._questioner()
-            log_mel = decode_one(raw, embedder.front_end)
-        except AudioError as error:
-            raise type(error)(f"{printable(path)}: {error}") from error
-        vectors = embedder.embed_audio([log_mel])[0]
+        path = absolute(path)
+        with _named(path):
+            stored = self._stored(_hash(path))
+        if stored is not None:
+            return stored
+        _, log_mel = self._decode(path)
+        vectors = self._questioner().embed_audio([log_mel])[0]
         return np.asarray(vectors[0], np.float32)
+
+    def _decode(self, path: Path) -> "tuple[AudioInfo, LogMel]":
+        """Return what a file is, and its log-mel by the front end of the model."""
+        from indexer.decode import decode_one
+
+        with _named(path):
+            _check_is_file(path)
+            return decode_one(os.fsencode(path), self._questioner().front_end)
 
     def _stored(self, content_hash: bytes) -> "npt.NDArray[np.float32] | None":
         import numpy as np
@@ -484,8 +531,27 @@ class Session:
         return None if vectors is None else np.asarray(vectors[0], np.float32)
 
 
-def _n_bytes(path: Path) -> int:
-    return path.stat().st_size if path.exists() else 0
+@contextlib.contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Say which file an error is about."""
+    from clapsearch.present import printable
+
+    try:
+        yield
+    except AudioError as error:
+        raise type(error)(f"{printable(path)}: {error}") from error
+
+
+def _check_is_file(path: Path) -> None:
+    if path.exists() and not path.is_file():  # a pipe or device may have no end
+        raise UnreadableError("not a regular file")
+
+
+def _hash(path: Path) -> bytes:
+    from indexer.worker import hash_content
+
+    _check_is_file(path)
+    return hash_content(os.fsencode(path))
 
 
 def _paths(folders: AnyPath | Sequence[AnyPath]) -> list[Path]:
@@ -519,8 +585,3 @@ def _options(*, workers: int | None, **choices: Any) -> "Options":
 def n_workers(chosen: int | None) -> int:
     """Return how many decode processes to run: the user's choice, or half the cores, at least 2."""
     return chosen or max(2, (os.cpu_count() or 2) // 2)
-
-
-def _root_status(root: "Root", counts: "Counts") -> RootStatus:
-    is_here = is_there(root.path) or (counts.sounds == 0 and os.path.isdir(root.path))  # new, and still empty
-    return RootStatus(root.path, is_here, root.offline_since, root.exclude, root.video, counts)

@@ -150,7 +150,7 @@ def _open(file: FileIO) -> "InputContainer":
     import av
 
     source = SimpleNamespace(read=file.read, seek=functools.partial(_seek, file), tell=file.tell)
-    return av.open(source, "r", container_options=_options(), metadata_errors="replace", io_open=_refuse)
+    return av.open(source, "r", container_options=demuxer_options(), metadata_errors="replace", io_open=refuse)
 
 
 def _seek(file: FileIO, offset: int, whence: int) -> int:
@@ -161,12 +161,14 @@ def _seek(file: FileIO, offset: int, whence: int) -> int:
         return -1
 
 
-def _refuse(*_: object) -> NoReturn:
+def refuse(*_: object) -> NoReturn:
+    """Open nothing else than the file asked for."""
     raise AudioError("it refers to other files, which are not opened")
 
 
 @functools.cache
-def _options() -> dict[str, str]:
+def demuxer_options() -> dict[str, str]:
+    """Return what keeps FFmpeg to containers that refer to no other file."""
     import av
 
     decoders = ",".join(sorted(name for name in av.codecs_available if _decodes_sound(name)))

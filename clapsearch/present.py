@@ -2,30 +2,57 @@
 
 import base64
 import json
+import math
 import os
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from clapsearch.explanation import Reason
     from clapsearch.search import Hit
     from clapsearch.vocabulary import Description
 
 
-def hits_table(hits: "Sequence[Hit]") -> str:
-    """Lay out hits for reading: rank, score, the best moment of a long sound, path."""
-    lines = ["rank  score  moment           path"]
-    for hit in hits:
-        is_part = (hit.start_s, hit.end_s) != (0.0, hit.duration_s)
-        moment = f"{clock(hit.start_s)} to {clock(hit.end_s)}" if is_part else ""
-        mark = "  (offline)" if hit.is_offline else ""
-        lines.append(f"{hit.rank:>4} {hit.score:6.3f}  {moment:<15}  {printable(hit.path)}{mark}")
+def hits_table(hits: "Sequence[Hit]", reasons: "Sequence[Reason] | None" = None, *, moments: bool = False) -> str:
+    """Lay out hits for reading: rank, score, standing, the best moment of a long sound, path; under it what is asked.
+
+    Parameters
+    ----------
+    reasons : sequence of Reason, optional
+        Why each hit came up.
+    moments : bool
+        Show the other moments of long sounds.
+    """
+    has_standing = any(hit.standing is not None for hit in hits)
+    lines = [f"rank  score  {'beats  ' if has_standing else ''}moment           path"]
+    for i, hit in enumerate(hits):
+        beats = "" if not has_standing else f"{hit.standing:5.0%}  " if hit.standing is not None else " " * 7
+        part = f"{clock(hit.start_s)} to {clock(hit.end_s)}" if is_part(hit) else ""
+        marks = [f"(+{len(hit.takes)} alike)"] if hit.takes else []
+        marks += ["(offline)"] if hit.is_offline else []
+        score = " " * 6 if math.isnan(hit.score) else f"{hit.score:6.3f}"
+        lines.append("  ".join([f"{hit.rank:>4} {score}  {beats}{part:<15}", printable(hit.path), *marks]))
+        others = hit.moments[1:] if moments else ()
+        lines += [
+            f"{'':4} {each.score:6.3f}  {' ' * len(beats)}{clock(each.start_s)} to {clock(each.end_s)}"
+            for each in others
+        ]
+        lines += [f"{'':13}{line}" for line in _reason_lines(reasons[i])] if reasons else []
     return "\n".join(lines)
 
 
-def hits_json(hits: "Sequence[Hit]") -> str:
+def is_part(hit: "Hit") -> bool:
+    """Whether the best moment of a hit is less than the whole sound."""
+    return (hit.start_s, hit.end_s) != (0.0, hit.duration_s)
+
+
+def hits_json(hits: "Sequence[Hit]", reasons: "Sequence[Reason] | None" = None) -> str:
     """Return one JSON array; a path that is not valid text has its bytes in ``path_b64``."""
-    return json.dumps([_hit_record(hit) for hit in hits], indent=2, ensure_ascii=False)
+    records = [hit_record(hit) for hit in hits]
+    for record, reason in zip(records, reasons or (), strict=False):
+        record["why"] = {"parts": dict(reason.parts), "ranks": dict(reason.places), "words": dict(reason.words)}
+    return json.dumps(records, indent=2, ensure_ascii=False)
 
 
 def paths(hits: "Sequence[Hit]", *, end: bytes = b"\n") -> bytes:
@@ -47,6 +74,25 @@ def descriptions_json(descriptions: "Sequence[Description]") -> str:
         for each in descriptions
     ]
     return json.dumps(records, indent=2, ensure_ascii=False)
+
+
+def hit_record(hit: "Hit") -> dict[str, Any]:
+    """Return what JSON says of a hit."""
+    times = {"start_s": hit.start_s, "end_s": hit.end_s, "duration_s": hit.duration_s}
+    rounded = {name: round(seconds, 3) for name, seconds in times.items()}
+    record = {"rank": hit.rank, "score": _number(hit.score), **path_record(hit.path), **rounded}
+    moments = [
+        {"start_s": round(each.start_s, 3), "end_s": round(each.end_s, 3), "score": _number(each.score)}
+        for each in hit.moments
+    ]
+    standing = {"standing": hit.standing, "sr": hit.sr, "channels": hit.channels}
+    return {
+        **record,
+        **standing,
+        "offline": hit.is_offline,
+        "takes": [path_record(path) for path in hit.takes],
+        "moments": moments,
+    }
 
 
 def path_record(path: str | bytes | os.PathLike[str]) -> dict[str, str]:
@@ -88,14 +134,20 @@ def size(n_bytes: int) -> str:
     return f"{n_bytes / 1e3:.1f} kB"
 
 
+def _reason_lines(reason: "Reason") -> list[str]:
+    """Return lines that say why a hit came up."""
+    ranks = ", ".join(f"{rank} by {name}" for name, rank in reason.places.items())
+    parts = ", ".join(f"{text} {score:.3f}" for text, score in reason.parts)
+    words = [f"{name}: {printable(text)}" for name, text in reason.words.items()]
+    return [f"rank {ranks}", *([f"heard: {printable(parts)}"] if parts else []), *words]
+
+
+def _number(score: float) -> float | None:
+    """Return a score as JSON has it: there is no such number as none."""
+    return None if math.isnan(score) else round(score, 6)
+
+
 def _escaped(char: str) -> str:
     if "\udc80" <= char <= "\udcff":  # a byte that os.fsdecode could not decode
         return f"\\x{ord(char) - 0xDC00:02x}"
     return char.encode("unicode_escape").decode()
-
-
-def _hit_record(hit: "Hit") -> dict[str, Any]:
-    times = {"start_s": hit.start_s, "end_s": hit.end_s, "duration_s": hit.duration_s}
-    rounded = {name: round(seconds, 3) for name, seconds in times.items()}
-    record = {"rank": hit.rank, "score": round(hit.score, 6), **path_record(hit.path), **rounded}
-    return {**record, "offline": hit.is_offline}

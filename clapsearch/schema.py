@@ -10,14 +10,16 @@ from sqlalchemy import (
     LargeBinary,
     MetaData,
     Table,
+    TableClause,
     Text,
     UniqueConstraint,
+    column,
     false,
 )
 
 # "clap" in ASCII, in SQLite's header: tells a library from any other database.
 APPLICATION_ID = 0x636C6170
-SCHEMA_REVISION = "0002"
+SCHEMA_REVISION = "0003"
 
 metadata = MetaData()
 
@@ -63,10 +65,19 @@ content = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     Column("hash", LargeBinary, nullable=False, unique=True),
-    Column("duration_s", Float),
-    Column("sr", Integer),
-    Column("channels", Integer),
+    Column("duration_s", Float, index=True),
+    Column("sr", Integer, index=True),
+    Column("channels", Integer, index=True),
     Column("format", Text),
+)
+
+# What a file says of itself, as JSON, and the version of the reader (`clapsearch.metadata`).
+tags = Table(
+    "tags",
+    metadata,
+    Column("content_id", ForeignKey("content.id", ondelete="CASCADE"), primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("data", Text, nullable=False),
 )
 
 sound = Table(
@@ -81,6 +92,37 @@ sound = Table(
     Column("missing_since", Float),  # unix seconds; null while the file is there
     UniqueConstraint("root_id", "relpath"),
 )
+
+# What to find sounds by beside the numbers of their contents; `called`: the file's name less its ending, its words run together;
+# `dated`: when it was recorded, by its metadata, or else changed: the time on the clocks there, as unix seconds.
+facet = Table(
+    "facet",
+    metadata,
+    Column("sound_id", ForeignKey("sound.id", ondelete="CASCADE"), primary_key=True),
+    Column("called", Text, nullable=False, index=True),
+    Column("ext", Text, nullable=False, index=True),
+    Column("cat_id", Text, index=True),
+    Column("category", Text, index=True),
+    Column("dated", Float, nullable=False, index=True),
+)
+
+# FTS5: what sounds are called, by sound id. Not a table of `metadata`: SQLite makes five of it.
+WORDS = ("name", "folder", "tags")
+words = TableClause("words", *(column(name) for name in ("rowid", "words", *WORDS)))  # matched by its own name
+
+# Sounds whose words and facets are out of date; triggers fill it, every write transaction empties it before it ends.
+stale = Table("stale", metadata, Column("sound_id", Integer, primary_key=True))
+
+# The best score that each of many ordinary texts reaches here, ascending little-endian float32.
+background = Table(
+    "background",
+    metadata,
+    Column("checkpoint_id", ForeignKey("checkpoint.id"), primary_key=True),
+    Column("scores", LargeBinary, nullable=False),
+)
+
+# Searches that the user named, in the query language.
+saved = Table("saved", metadata, Column("name", Text, primary_key=True), Column("query", Text, nullable=False))
 
 # `transient`: the bytes could not be read, so the next run tries again; else a verdict about unchanged bytes.
 failure = Table(

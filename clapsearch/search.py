@@ -1,21 +1,38 @@
-"""The read path: one unit vector in, the best sounds out. It never writes."""
+"""The read path: a query and its unit vector in, the best sounds out. It never writes."""
 
+import math
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from clapsearch.candidates import Candidates, Vector
+from clapsearch.duplicates import collapse as collapse_near
+from clapsearch.errors import UsageError
 from clapsearch.filesystem import is_there
 from clapsearch.mel import moment_hop_s
-from clapsearch.store import Library, Reading, SoundRow
+from clapsearch.query import Query
+from clapsearch.ranking import WORDS_WEIGHT, fuse, percentile
+from clapsearch.store import Finding, Library, SoundRow
 from clapsearch.vectors import MemorySegment, VectorIndex, Vectors, open_snapshot
 
-# Candidates are proposed in float32; a cut-off this far under the last hit cannot have dropped an equal score.
-_MARGIN = 1e-5
-_MIN_CANDIDATES = 64
+ANYTHING = Query()
+MODES = ("hybrid", "sound", "words")
+# How many of each order are fused: what neither has among so many is no hit.
+DEPTH = 200
+MAX_MOMENTS = 10  # of one sound
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A stretch of a sound, and its cosine to the query."""
+
+    start_s: float
+    end_s: float
+    score: float
 
 
 @dataclass(frozen=True)
@@ -27,7 +44,7 @@ class Hit:
     rank : int
         From 1, the order shown.
     score : float
-        Cosine, higher is better.
+        Cosine, higher is better; not a number where nothing was compared by sound.
     path : Path
         Absolute.
     start_s, end_s : float
@@ -35,6 +52,19 @@ class Hit:
     duration_s : float
     is_offline : bool
         The folder that holds it is not there now.
+    sr : int
+        Hz.
+    channels : int
+    moments : tuple of Moment
+        Of a long sound, those that do not overlap, best first.
+    standing : float or None
+        The share of ordinary texts to which nothing in the library comes as near, 0 to 1; None where it is not known.
+    places : mapping of str to int
+        Its rank by ``sound`` and by ``words``, where it has one; ``name`` if it is called what was asked for.
+    takes : tuple of Path
+        Sounds that are nearly the same, for which this one stands, as they were ranked.
+    sound_id, embedding_id : int
+        In the library.
     """
 
     rank: int
@@ -44,50 +74,150 @@ class Hit:
     end_s: float
     duration_s: float
     is_offline: bool = False
+    sr: int = 0
+    channels: int = 0
+    moments: tuple[Moment, ...] = ()
+    standing: float | None = None
+    places: Mapping[str, int] = field(default_factory=dict)
+    takes: tuple[Path, ...] = ()
+    sound_id: int = 0
+    embedding_id: int = 0
 
 
 def search(
     library: Library,
-    query: npt.NDArray[np.float32],
+    vector: Vector | None,
+    query: Query = ANYTHING,
     *,
+    mode: str = "hybrid",
     top_k: int = 10,
-    exclude: Path | None = None,
+    exclude: Sequence[Path] = (),
     include_offline: bool = False,
+    collapse: bool = False,
 ) -> list[Hit]:
-    """Find the sounds nearest to a unit vector, shape (dim,).
+    """Find the sounds that fit a query best.
 
     Parameters
     ----------
+    vector : np.ndarray, shape (dim,), float32, unit norm, or None
+        What to sound like; None asks for words or filters only.
+    query : Query
+        Its words, and what the results have to meet.
+    mode : str
+        ``sound``: by the vector; ``words``: by names, folders and metadata; ``hybrid``: both orders fused.
     top_k : int
-        Number of sounds, at least 1; equal scores are ordered by path.
-    exclude : Path, optional
-        A file that is not to be its own result.
+        Number of sounds, at least 1; equal ones are ordered by path.
+    exclude : sequence of Path
+        Files that are not to be results of themselves.
     include_offline : bool
         Find sounds in folders that are not there now, too.
+    collapse : bool
+        Let the best of sounds that are nearly the same stand for all of them.
 
     Raises
     ------
     LibraryError
         If the library cannot be read.
+    UsageError
+        If there is no such mode, or the query has nothing that it compares.
     """
+    if mode not in MODES:
+        raise UsageError(f"--mode is {mode}; it is one of {', '.join(MODES)}")
+    if mode == "words" and query.is_sounding and not query.wanted:
+        raise UsageError("--mode words compares words only; add some, or take --mode hybrid")
     with library.reading() as reading:
         checkpoint = reading.checkpoint()
         if checkpoint is None:
             return []
-        index = _open_index(reading, library.snapshots)
+        index = open_index(reading, library.snapshots)
         offline = frozenset(root.id for root in reading.roots() if not is_there(root.path))
-
-        def candidates(embedding_ids: Sequence[int]) -> list[SoundRow]:
-            rows = reading.sounds(embedding_ids, without_roots=() if include_offline else tuple(offline))
-            return [row for row in rows if exclude is None or not _is_same(row.path, os.fsencode(exclude))]
-
-        return [
-            _hit(rank, score, sound, index.moment_scores(query, sound.embedding_id), checkpoint.window_s, offline)
-            for rank, (score, sound) in enumerate(_sounds(candidates, index, query, top_k), start=1)
-        ]
+        scope = reading.scope(query.criteria, without_roots=() if include_offline else tuple(offline))
+        candidates = Candidates(reading, index, scope, exclude)
+        found = _best(candidates, vector, query, mode, top_k, collapse)
+        # Scores of texts and of sounds are on different scales: the background is of texts.
+        background = reading.background() if query.wanted and not query.likenesses else None
+        hits = [_hit(each, index, vector, checkpoint.window_s, offline, background) for each in found]
+    return [replace(hit, rank=rank) for rank, hit in enumerate(hits, start=1)]
 
 
-def _open_index(reading: Reading, folder: Path) -> VectorIndex:
+@dataclass(frozen=True)
+class _Found:
+    row: SoundRow
+    score: float
+    places: Mapping[str, int]
+    takes: tuple[SoundRow, ...] = ()
+
+
+def _best(
+    candidates: Candidates, vector: Vector | None, query: Query, mode: str, top_k: int, collapse: bool
+) -> list[_Found]:
+    """Return the best sounds: `top_k`, unless there are fewer."""
+    depth = max(DEPTH, top_k)
+    while True:
+        ranked = _rank(candidates, vector, query, mode, depth)
+        fit = [each for each in ranked if query.min_score is None or each.score >= query.min_score]
+        found = _collapsed(fit, candidates.index) if collapse else fit
+        if len(found) >= top_k or len(ranked) < depth or _is_past(ranked, query.min_score):
+            return found[:top_k]
+        depth *= 4
+
+
+def _is_past(ranked: Sequence[_Found], min_score: float | None) -> bool:
+    """Whether the order by sound has come to scores below the lowest wanted: nothing deeper can have one above."""
+    return min_score is not None and any(each.score < min_score and "sound" in each.places for each in ranked)
+
+
+def _rank(candidates: Candidates, vector: Vector | None, query: Query, mode: str, depth: int) -> list[_Found]:
+    """Return the best sounds in order: at least so many, if there are."""
+    if vector is None and not query.wanted:
+        return [_Found(row, math.nan, {}) for row in candidates.by_path(depth)]
+    orders: dict[str, list[SoundRow]] = {}
+    scores: dict[int, float] = {}
+    if mode != "sound":
+        orders = {"name": candidates.called(query, depth), "words": candidates.by_words(query, depth)}
+    if vector is not None:
+        nearest = candidates.by_sound(vector, depth) if mode != "words" else []
+        orders["sound"] = [row for _, row in nearest]
+        scores = {row.embedding_id: score for score, row in nearest}
+        scores |= candidates.scores(vector, [row for rows in orders.values() for row in rows])
+    rows = {row.sound_id: row for ranked in orders.values() for row in ranked}
+    fused = fuse(*_weighed(candidates, query, orders))
+    places = _places(orders)
+    found = [_Found(row, scores.get(row.embedding_id, math.nan), places[id_]) for id_, row in rows.items()]
+    # What is called exactly so comes first: whoever knows the name wants that file.
+    return sorted(found, key=lambda each: ("name" not in each.places, -fused[each.row.sound_id], each.row.path))
+
+
+def _weighed(
+    candidates: Candidates, query: Query, orders: Mapping[str, Sequence[SoundRow]]
+) -> Iterator[Mapping[int, float]]:
+    """Yield each order as sound ids and what their places are worth: by words, as much as the sound says of all."""
+    for name, ranked in orders.items():
+        worth = dict.fromkeys((row.sound_id for row in ranked), 1.0)
+        if name == "words" and "sound" in orders:  # alone, words keep their own order
+            coverage = candidates.coverage(query, ranked)
+            worth = {sound_id: WORDS_WEIGHT * coverage[sound_id] for sound_id in worth}
+        yield worth
+
+
+def _collapsed(ranked: list[_Found], index: VectorIndex) -> list[_Found]:
+    """Keep the best of those that are nearly the same."""
+    vectors = index.wholes(np.array([each.row.embedding_id for each in ranked], np.int64))
+    durations_s = np.array([each.row.duration_s for each in ranked])
+    groups = collapse_near(vectors, durations_s)
+    return [replace(ranked[group.row], takes=tuple(ranked[i].row for i in group.others)) for group in groups]
+
+
+def _places(orders: Mapping[str, Sequence[SoundRow]]) -> dict[int, dict[str, int]]:
+    """Return the rank of each sound in each order that it is in."""
+    places: dict[int, dict[str, int]] = {}
+    for name, ranked in orders.items():
+        for rank, row in enumerate(ranked, start=1):
+            places.setdefault(row.sound_id, {})[name] = rank
+    return places
+
+
+def open_index(reading: Finding, folder: Path) -> VectorIndex:
     """Open the newest snapshot and what is newer; without a usable snapshot, everything comes from the database."""
     published, base = reading.newest_snapshot(), None
     if published:
@@ -98,48 +228,47 @@ def _open_index(reading: Reading, folder: Path) -> VectorIndex:
     return VectorIndex([base, newer] if base else [newer])
 
 
-def _sounds(
-    candidates: Callable[[Sequence[int]], list[SoundRow]],
-    index: VectorIndex,
-    query: npt.NDArray[np.float32],
-    top_k: int,
-) -> list[tuple[float, SoundRow]]:
-    """Take more vectors until there are enough distinct sounds and no tie is cut."""
-    n = max(_MIN_CANDIDATES, 4 * top_k)
-    while True:
-        embedding_ids, scores = index.top(query, n)
-        best: dict[int, float] = {}
-        for embedding_id, score in zip(embedding_ids.tolist(), scores.tolist(), strict=True):
-            best.setdefault(embedding_id, score)
-        rows = candidates(list(best))
-        ranked = sorted(((best[row.embedding_id], row) for row in rows), key=lambda hit: (-hit[0], hit[1].path))
-        is_enough = len(ranked) >= top_k and scores[-1] < ranked[top_k - 1][0] - _MARGIN
-        if is_enough or n >= len(index):
-            return ranked[:top_k]
-        n *= 4
-
-
 def _hit(
-    rank: int,
-    score: float,
-    sound: SoundRow,
-    moment_scores: npt.NDArray[np.float64],
+    found: _Found,
+    index: VectorIndex,
+    vector: Vector | None,
     window_s: float,
     offline: frozenset[int],
+    background: npt.NDArray[np.float32] | None,
 ) -> Hit:
-    start_s, end_s = 0.0, sound.duration_s
-    if len(moment_scores):
-        # The last moment is right-aligned, see mel.moment_starts.
-        start_s = int(moment_scores.argmax()) * moment_hop_s(window_s)
-        start_s = min(start_s, max(0.0, sound.duration_s - window_s))
-        end_s = min(start_s + window_s, sound.duration_s)
-    score = min(1.0, score)  # float16 vectors are a little more or less than unit
-    path, is_offline = Path(os.fsdecode(sound.path)), sound.root_id in offline
-    return Hit(rank, score, path, start_s, end_s, sound.duration_s, is_offline)
+    row = found.row
+    moments: tuple[Moment, ...] = ()
+    if vector is not None:
+        moments = tuple(_moments(index.moment_scores(vector, row.embedding_id), row.duration_s, window_s))
+    best = moments[0] if moments else Moment(0.0, row.duration_s, found.score)
+    return Hit(
+        rank=0,
+        score=found.score if math.isnan(found.score) else min(1.0, found.score),  # float16 rows are not quite unit
+        path=Path(os.fsdecode(row.path)),
+        start_s=best.start_s,
+        end_s=best.end_s,
+        duration_s=row.duration_s,
+        is_offline=row.root_id in offline,
+        sr=row.sr,
+        channels=row.channels,
+        moments=moments,
+        standing=None if background is None else percentile(background, found.score),
+        places=found.places,
+        takes=tuple(Path(os.fsdecode(take.path)) for take in found.takes),
+        sound_id=row.sound_id,
+        embedding_id=row.embedding_id,
+    )
 
 
-def _is_same(path: bytes, other: bytes) -> bool:
-    """Whether two paths name one file, links resolved; cheap unless the names agree."""
-    if path == other:
-        return True
-    return os.path.basename(path) == os.path.basename(other) and os.path.realpath(path) == os.path.realpath(other)
+def _moments(scores: npt.NDArray[np.float64], duration_s: float, window_s: float) -> Iterator[Moment]:
+    """Yield the moments of a long sound that overlap no better one, best first."""
+    # The last moment is right-aligned, see mel.moment_starts.
+    starts = np.minimum(np.arange(len(scores)) * moment_hop_s(window_s), max(0.0, duration_s - window_s))
+    taken: list[float] = []
+    for i in np.argsort(-scores, kind="stable").tolist():
+        start_s = float(starts[i])
+        if all(abs(start_s - other) >= window_s for other in taken):
+            taken.append(start_s)
+            yield Moment(start_s, min(start_s + window_s, duration_s), min(1.0, float(scores[i])))
+        if len(taken) == MAX_MOMENTS:
+            return

@@ -6,6 +6,7 @@ import os
 import uuid
 from pathlib import Path
 
+from clapsearch.errors import LibraryError
 from clapsearch.store import Library, Reading, Snapshot
 from clapsearch.vectors import Vectors, write_snapshot
 
@@ -26,8 +27,12 @@ def refresh(library: Library) -> bool:
         except OSError as error:
             logger.warning("no snapshot written (%s): searches stay right but slower; free disk space", error)
             return False
-    with library.writing() as writing:
-        writing.publish(published)
+    try:
+        with library.writing() as writing:
+            writing.publish(published)
+    except LibraryError as error:  # all vectors are in the library already: no run fails for a cache
+        logger.warning("no snapshot published (%s)", error)
+        return False
     _drop_others(library.snapshots, published.name)
     return True
 

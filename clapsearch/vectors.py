@@ -118,6 +118,58 @@ class VectorIndex:
         order = np.argsort(-all_scores, kind="stable")[:n]
         return np.concatenate(labels)[order] >> NUMBER_BITS, all_scores[order]
 
+    def of(
+        self, query: npt.NDArray[np.float32], embedding_ids: npt.NDArray[np.int64]
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+        """Return the best score of each of some embeddings.
+
+        Parameters
+        ----------
+        query : np.ndarray, shape (dim,), float32, unit norm
+        embedding_ids : np.ndarray, shape (n,), int64
+            In any order.
+
+        Returns
+        -------
+        embedding_ids : np.ndarray, shape (m,), int64
+            Those that have vectors here, ascending.
+        scores : np.ndarray, shape (m,), float64
+            Cosines of the best vector of each.
+        """
+        wanted = np.unique(embedding_ids)
+        ids, scores = [np.zeros(0, np.int64)], [np.zeros(0)]
+        for segment in self._segments:
+            lows = np.searchsorted(segment.labels, wanted << NUMBER_BITS)
+            highs = np.searchsorted(segment.labels, (wanted + 1) << NUMBER_BITS)
+            here, starts, counts = wanted[highs > lows], lows[highs > lows], (highs - lows)[highs > lows]
+            if len(here):
+                firsts = np.cumsum(counts) - counts
+                positions = np.repeat(starts - firsts, counts) + np.arange(counts.sum())
+                ids.append(here)
+                scores.append(np.maximum.reduceat(self._scores(segment, positions, query), firsts))
+        order = np.argsort(np.concatenate(ids), kind="stable")
+        return np.concatenate(ids)[order], np.concatenate(scores)[order]
+
+    def wholes(self, embedding_ids: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        """Return the vectors of whole sounds, shape (n, dim), by embedding id; zeros for one that is not there."""
+        found: npt.NDArray[np.float32] | None = None
+        for segment in self._segments:
+            positions = np.searchsorted(segment.labels, embedding_ids << NUMBER_BITS)
+            positions = np.minimum(positions, len(segment.labels) - 1)
+            is_here = segment.labels[positions] == embedding_ids << NUMBER_BITS
+            rows = segment.rows(positions[is_here])
+            found = np.zeros((len(embedding_ids), rows.shape[1]), np.float32) if found is None else found
+            found[is_here] = rows
+        return np.zeros((len(embedding_ids), 1), np.float32) if found is None else found
+
+    @staticmethod
+    def _scores(
+        segment: Segment, positions: npt.NDArray[np.int64], query: npt.NDArray[np.float32]
+    ) -> npt.NDArray[np.float64]:
+        """Score many rows, some at a time."""
+        some = (positions[start : start + _CHUNK] for start in range(0, len(positions), _CHUNK))
+        return np.concatenate([np.zeros(0), *(_cosines(segment.rows(each), query) for each in some)])
+
     def moment_scores(self, query: npt.NDArray[np.float32], embedding_id: int) -> npt.NDArray[np.float64]:
         """Return the cosines of all moments of one embedding, shape (n_moments,); empty for a short sound."""
         first, end = embedding_id << NUMBER_BITS, (embedding_id + 1) << NUMBER_BITS

@@ -1,4 +1,7 @@
-"""The parallel stage: files to log-mels in spawned workers. A file that kills or stalls one costs that worker only."""
+"""The parallel stage: files to log-mels and metadata in spawned workers.
+
+A file that kills or stalls a worker costs that worker only; if it was its metadata that did it, the sound is kept.
+"""
 
 import contextlib
 import multiprocessing
@@ -6,7 +9,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import resource_tracker
 from multiprocessing.connection import wait
 from typing import Any, Self
@@ -14,8 +17,9 @@ from typing import Any, Self
 from clapsearch.audio import AudioInfo
 from clapsearch.errors import AudioError, ClapsearchError, UnreadableError
 from clapsearch.mel import FrontEnd, LogMel
+from clapsearch.metadata import Metadata
 from indexer.spill import receive
-from indexer.worker import Done, Hashed, work
+from indexer.worker import Done, Hashed, Look, Told, work
 
 STALL_S = 60.0
 START_S = 60.0
@@ -25,13 +29,22 @@ _ENDED = {-number for number in (signal.SIGINT, signal.SIGTERM, getattr(signal, 
 
 @dataclass(frozen=True)
 class Decoded:
-    """A sound ready to embed: `log_mel` is (n_frames, n_mels), float32, dB, in memory or, if long, on disk."""
+    """A sound ready to embed.
+
+    Attributes
+    ----------
+    log_mel : LogMel
+        (n_frames, n_mels), float32, dB, in memory or, if long, on disk.
+    metadata : str or None
+        JSON of a `Metadata`; None if it could not be read just now.
+    """
 
     path: bytes
     content_hash: bytes
     info: AudioInfo
     log_mel: LogMel
     seconds: float
+    metadata: str | None = None
 
 
 @dataclass(frozen=True)
@@ -54,15 +67,25 @@ class Unwanted:
     seconds: float
 
 
+@dataclass(frozen=True)
+class Looked:
+    """The metadata of a file, as in `Decoded`."""
+
+    path: bytes
+    metadata: str | None
+    seconds: float
+
+
 Outcome = Decoded | Skipped | Unwanted
 
 
-def decode_one(path: bytes, front_end: FrontEnd) -> LogMel:
+def decode_one(path: bytes, front_end: FrontEnd) -> tuple[AudioInfo, LogMel]:
     """Decode one file in a worker of its own, so that a hostile file cannot take the program with it.
 
     Returns
     -------
-    LogMel
+    info : AudioInfo
+    log_mel : LogMel
         (n_frames, n_mels), float32, dB; as in `Decoded`.
 
     Raises
@@ -72,7 +95,7 @@ def decode_one(path: bytes, front_end: FrontEnd) -> LogMel:
     with DecodePool(front_end, n_workers=1) as pool:
         outcome = next(pool.run(iter([path]), lambda path, content_hash: True))
     if isinstance(outcome, Decoded):
-        return outcome.log_mel
+        return outcome.info, outcome.log_mel
     raise AudioError(outcome.reason if isinstance(outcome, Skipped) else "it was not decoded")
 
 
@@ -121,10 +144,33 @@ class DecodePool:
         ClapsearchError
             If workers cannot start at all.
         """
+        for outcome in self._drive(paths, _Worker.start_on, wants, should_stop):
+            if not isinstance(outcome, Looked):
+                yield outcome
+
+    def look(self, paths: Iterator[bytes], should_stop: Callable[[], bool] = lambda: False) -> Iterator[Looked]:
+        """Yield the metadata of every path, in the order of completion; nothing is hashed or decoded.
+
+        Raises
+        ------
+        ClapsearchError
+            If workers cannot start at all.
+        """
+        for outcome in self._drive(paths, _Worker.look_at, lambda path, content_hash: False, should_stop):
+            if isinstance(outcome, Looked):
+                yield outcome
+
+    def _drive(
+        self,
+        paths: Iterator[bytes],
+        begin: Callable[["_Worker", bytes], None],
+        wants: Callable[[bytes, bytes], bool],
+        should_stop: Callable[[], bool],
+    ) -> Iterator[Outcome | Looked]:
         while not should_stop():
             for worker in self._workers:
                 if worker.path is None and (path := next(paths, None)) is not None:
-                    worker.start_on(path)
+                    begin(worker, path)
             busy = {worker.connection: worker for worker in self._workers if worker.path is not None}
             if not busy:
                 return
@@ -159,29 +205,40 @@ class _Worker:
         self.is_alive = True
         self._is_ready = False
         self._content_hash: bytes | None = None
+        self._awaits: Decoded | Looked | None = None  # all but its metadata is here
+        self._has_begun = False
         self._heard = time.monotonic()
 
     def start_on(self, path: bytes) -> None:
-        self.path, self._content_hash = path, None
+        self._begin(path, path)
+
+    def look_at(self, path: bytes) -> None:
+        self._begin(path, Look(path))
+        self._awaits = Looked(path, None, 0.0)
+
+    def _begin(self, path: bytes, job: bytes | Look) -> None:
+        self.path, self._content_hash, self._awaits, self._has_begun = path, None, None, False
         self._heard = time.monotonic()
         with contextlib.suppress(OSError):  # a worker that died idle is noticed at the next receive
-            self.connection.send(path)
+            self.connection.send(job)
 
-    def receive(self, wants: Callable[[bytes, bytes], bool]) -> Outcome | None:
+    def receive(self, wants: Callable[[bytes, bytes], bool]) -> Outcome | Looked | None:
         """Handle one message; returns an outcome when the file is done."""
         try:
             message = self.connection.recv()
-            self._heard = time.monotonic()
+            self._heard, self._has_begun = time.monotonic(), True
             if isinstance(message, Done):
                 return self._finish(message)
         except (EOFError, OSError):
             return self._died()
         if isinstance(message, Hashed):
             return self._answer(message, wants)
+        if isinstance(message, Told):
+            return self._complete(message.metadata, message.seconds)
         self._is_ready = True
         return None
 
-    def stalled(self, stall_s: float) -> Outcome | None:
+    def stalled(self, stall_s: float) -> Outcome | Looked | None:
         """Kill the worker if it was silent for too long."""
         silent_s = time.monotonic() - self._heard
         if silent_s < (stall_s if self._is_ready else max(stall_s, START_S)):
@@ -190,6 +247,8 @@ class _Worker:
         self.is_alive = False
         if not self._is_ready:
             raise ClapsearchError(f"decode workers cannot start (silent for {silent_s:.0f} s); see CONTRIBUTING.md")
+        if self._awaits:
+            return self._complete(_unread(f"stood still for {stall_s:.0f} s"))
         reason = f"the decoder stood still for {stall_s:.0f} s; convert the file, then index again"
         return Skipped(self.path or b"", self._content_hash, reason, transient=self._content_hash is None)
 
@@ -216,26 +275,38 @@ class _Worker:
         self.path = None
         return Unwanted(path, hashed.content_hash, hashed.seconds)
 
-    def _finish(self, done: Done) -> Outcome:
+    def _finish(self, done: Done) -> Outcome | None:
         path, content_hash, answer, seconds = self.path or b"", self._content_hash, done.answer, done.seconds
         if isinstance(answer, AudioError):
             is_transient = isinstance(answer, UnreadableError)
             self.path = None
             return Skipped(path, content_hash, str(answer), is_transient, seconds)
-        log_mel = receive(self.connection)
-        self.path = None
-        return Decoded(path, content_hash or b"", answer, log_mel, seconds)
+        self._awaits = Decoded(path, content_hash or b"", answer, receive(self.connection), seconds)
+        return None
 
-    def _died(self) -> Outcome:
+    def _complete(self, metadata: str | None, seconds: float = 0.0) -> Decoded | Looked | None:
+        """Finish what waited for its metadata."""
+        outcome, self._awaits, self.path = self._awaits, None, None
+        return outcome and replace(outcome, metadata=metadata, seconds=outcome.seconds + seconds)
+
+    def _died(self) -> Outcome | Looked | None:
         self.is_alive = False
         self._process.join(timeout=5)
         if not self._is_ready:
             raise ClapsearchError(f"decode workers cannot start (exit {self._process.exitcode}); see CONTRIBUTING.md")
         code = self._process.exitcode
+        if self._awaits:
+            is_to_blame = self._has_begun and code not in _ENDED
+            return self._complete(_unread(f"crashed ({_exit_name(code)})") if is_to_blame else None)
         if code in _ENDED:
             return Skipped(self.path or b"", self._content_hash, "the decoder was told to end", transient=True)
         reason = f"the decoder crashed on this file ({_exit_name(code)}); convert it, then index again"
         return Skipped(self.path or b"", self._content_hash, reason, transient=self._content_hash is None)
+
+
+def _unread(what: str) -> str:
+    """Return what stands for the metadata of a file that its reader did not survive, so that no run tries again."""
+    return Metadata(problems=(f"the reader of its metadata {what}",)).to_json()
 
 
 def _exit_name(code: int | None) -> str:

@@ -15,7 +15,10 @@ from indexer.decode import Decoded, Outcome, Skipped, Unwanted
 
 @dataclass(frozen=True)
 class Embedded:
-    """A sound with its vectors, shape (n, dim), float32, the whole first; `seconds` is its share of the batch."""
+    """A sound with its vectors, shape (n, dim), float32, the whole first; `seconds` is its share of the batch.
+
+    `metadata` is as in `Decoded`.
+    """
 
     path: bytes
     content_hash: bytes
@@ -23,6 +26,7 @@ class Embedded:
     vectors: npt.NDArray[np.float32]
     decode_seconds: float
     seconds: float
+    metadata: str | None = None
 
 
 def embed(outcomes: Iterable[Outcome], embedder: Embedder) -> Iterator[Embedded | Skipped | Unwanted]:
@@ -48,7 +52,7 @@ def _embed_batch(batch: list[Decoded], embedder: Embedder) -> Iterator[Embedded 
     seconds = (time.monotonic() - started) / len(batch)
     for sound, rows in zip(batch, vectors, strict=True):
         if np.isfinite(rows).all():
-            yield Embedded(sound.path, sound.content_hash, sound.info, rows, sound.seconds, seconds)
+            yield Embedded(sound.path, sound.content_hash, sound.info, rows, sound.seconds, seconds, sound.metadata)
         else:
             reason = "the model gave no finite vector for it; try --device cpu"
             yield Skipped(sound.path, sound.content_hash, reason, transient=False, seconds=sound.seconds)

@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from clapsearch import snapshot
+from clapsearch import snapshot, standing
 from clapsearch.embedder import Embedder, check_same_space
 from clapsearch.errors import LibraryError
+from clapsearch.metadata import METADATA_VERSION
 from clapsearch.store import Library, Place, Writing
 from indexer.decode import STALL_S, DecodePool, Skipped
 from indexer.embed import Embedded, embed
@@ -19,6 +20,7 @@ from indexer.leaving import Leaving
 from indexer.ledger import Ledger, Result
 from indexer.plan import IsReady, Plan, check, choose_roots, make_plan
 from indexer.report import Entry, Progress, Report, Tally
+from indexer.retag import retag
 from indexer.worker import CHANGED
 
 COMMIT_S = 2.0
@@ -41,6 +43,8 @@ class Options:
         First drop what is damaged, so that the run makes it anew; looks at all roots.
     retry_failed : bool
         Look again at files whose bytes did not decode.
+    metadata : bool
+        Read the metadata of all sounds again, also where the reader is the same.
     n_workers : int
         Decode processes.
     stall_s : float
@@ -54,6 +58,7 @@ class Options:
     full: bool = False
     repair: bool = False
     retry_failed: bool = False
+    metadata: bool = False
     n_workers: int = 2
     stall_s: float = STALL_S
     wait_s: float = 0.0
@@ -110,6 +115,7 @@ class _Run:
     should_stop: Callable[[], bool]
     tally: Tally = field(default_factory=Tally)
     _is_switch: bool = field(default=False, init=False)
+    _tagged: set[int] = field(default_factory=set, init=False)
 
     def run(self, folders: Sequence[Path]) -> Report:
         check(self.library, folders, self.options.exclude)
@@ -125,9 +131,11 @@ class _Run:
             if not self.should_stop():
                 self._note_gone(plan, self._leaving.unclaimed)
                 self._switch()
+                self._retag(plan)
             self._note_end(plan)
         with self.tally.timed("snapshot"):
-            snapshot.refresh(self.library)
+            if snapshot.refresh(self.library):
+                standing.refresh(self.library, lambda text: self.embedder.embed_text([text])[0])
         return self.tally.report(cancelled=self.should_stop())
 
     def _open_checkpoint(self) -> None:
@@ -278,6 +286,9 @@ class _Run:
                     check_same_space(self.embedder, self._active)
                 self._space.append(checkpoint_id)
             writing.add_embedding(content_id, checkpoint_id, result.vectors, replaces=self._space)
+            if result.metadata is not None:
+                writing.add_tags(content_id, result.metadata, METADATA_VERSION)
+                self._tagged.add(content_id)
         match = self._leaving.match(place, result.content_hash)
         origin = writing.place_sound(place, content_id, leaving=match)
         if origin and match:
@@ -294,6 +305,28 @@ class _Run:
         tally.seconds["decode"] += result.decode_seconds
         tally.seconds["embed"] += result.seconds
         tally.audio_s += result.info.duration_s
+
+    def _retag(self, plan: Plan) -> None:
+        """Read the metadata that an older reader read, or none did, of what is in the roots that were walked whole."""
+        roots = [root.id for root in plan.online if self.under is None or self.under[root.path] is None]
+        with self.library.reading() as reading:
+            wanted = reading.untagged(None if self.options.metadata else METADATA_VERSION, roots)
+        places = [place for place in wanted if place.content_id not in self._tagged]
+        if not places:
+            return
+        pool = DecodePool(
+            self.embedder.front_end, n_workers=min(self.options.n_workers, len(places)), stall_s=self.options.stall_s
+        )
+        n_before = plan.n_found
+        with pool:
+            self.tally.counts["metadata"] += retag(
+                self.library,
+                places,
+                pool,
+                version=METADATA_VERSION,
+                on_progress=lambda done, total: self.on_progress(Progress(n_before + done, n_before + total)),
+                should_stop=self.should_stop,
+            )
 
     def _switch(self) -> None:
         """Let searches use the new checkpoint once it knows every sound that the old one knew."""

@@ -39,6 +39,8 @@ class Report:
         Sounds embedded now; copies and edits whose content was known; files found elsewhere; files that needed
         nothing; files gone since the last run and not found elsewhere; files back as they were; files that failed in
         an earlier run and did not change.
+    metadata : int
+        Contents whose metadata was read again, and nothing else.
     failed : tuple of (path, reason)
         Paths as bytes.
     offline : tuple of bytes
@@ -66,6 +68,7 @@ class Report:
     missing: int = 0
     returned: int = 0
     still_failed: int = 0
+    metadata: int = 0
     failed: tuple[tuple[bytes, str], ...] = ()
     offline: tuple[bytes, ...] = ()
     waiting: tuple[bytes, ...] = ()

@@ -1,4 +1,4 @@
-"""The worker's side of decoding: hash a file, ask whether its log-mel is wanted, decode it. No torch here."""
+"""The worker's side: hash a file, ask whether it is wanted, decode it, read its metadata. No torch here."""
 
 import contextlib
 import hashlib
@@ -13,6 +13,7 @@ from clapsearch.allocator import keep_freed_memory
 from clapsearch.audio import AudioInfo, decode
 from clapsearch.errors import AudioError, UnreadableError
 from clapsearch.mel import FLOOR_DB, FrontEnd, LogMel, log_mel_blocks
+from clapsearch.metadata import read_metadata
 from indexer.spill import Spool, send
 
 HASH_BYTES = 16
@@ -37,6 +38,21 @@ class Done:
     """The end of a file: what it is, its log-mel comes next, or why there is none."""
 
     answer: AudioInfo | AudioError
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Look:
+    """A request for the metadata of a file, and nothing else."""
+
+    path: bytes
+
+
+@dataclass(frozen=True)
+class Told:
+    """The metadata of a file, as JSON; None if its bytes could not be read just now."""
+
+    metadata: str | None
     seconds: float
 
 
@@ -87,7 +103,7 @@ def work(connection: Connection, front_end: FrontEnd) -> None:
     ----------
     connection : Connection
         Receives paths (bytes) and, after each `Hashed`, whether to decode; sends `Alive`, `Hashed`, and `Done`,
-        which the log-mel follows, by `spill.send`, if there is one.
+        which the log-mel follows, by `spill.send`, if there is one, and then `Told`. Receives `Look`, sends `Told`.
     front_end : FrontEnd
     """
     from threadpoolctl import threadpool_limits
@@ -98,8 +114,12 @@ def work(connection: Connection, front_end: FrontEnd) -> None:
     keep_freed_memory()
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError), threadpool_limits(1):
         connection.send(Alive())
-        while (path := connection.recv()) is not None:
-            _serve(path, front_end, connection)
+        while (job := connection.recv()) is not None:
+            if isinstance(job, Look):
+                connection.send(Alive())  # from here on, a death is the file's
+                connection.send(_tell(job.path))
+            else:
+                _serve(job, front_end, connection)
 
 
 def _serve(path: bytes, front_end: FrontEnd, connection: Connection) -> None:
@@ -113,6 +133,16 @@ def _serve(path: bytes, front_end: FrontEnd, connection: Connection) -> None:
         info, log_mel = answer
         connection.send(Done(info, seconds))
         send(connection, log_mel)
+        connection.send(_tell(path))  # last: if its metadata kills this process, the sound is safe
+
+
+def _tell(path: bytes) -> Told:
+    started = time.monotonic()
+    try:
+        metadata = read_metadata(path).to_json()
+    except UnreadableError:
+        metadata = None
+    return Told(metadata, time.monotonic() - started)
 
 
 def _decode_one(

@@ -100,7 +100,10 @@ def test_search_prints_json(indexed: Path, capsys: pytest.CaptureFixture[str]) -
     assert run(["search", "rain", "--json"]) == 0
     records = json.loads(capsys.readouterr().out)
     assert [record["rank"] for record in records] == list(range(1, 10))
-    assert set(records[0]) == {"rank", "score", "path", "start_s", "end_s", "duration_s", "offline"}
+    assert set(records[0]) == {
+        *("rank", "score", "standing", "path", "start_s", "end_s", "duration_s"),
+        *("sr", "channels", "offline", "takes", "moments"),
+    }
     long = next(record for record in records if record["path"].endswith("long.wav"))
     assert long["end_s"] - long["start_s"] == 10
 
@@ -110,14 +113,14 @@ def test_paths_and_nul(indexed: Path, capsysbinary: pytest.CaptureFixture[bytes]
     soundfile.write(os.fsencode(odd), noise(0.4, seed=50), 48_000, format="WAV")
     assert run(["index", "--device", "cpu"]) == 0
     capsysbinary.readouterr()
-    assert run(["search", "rain", "--paths", "-k", "100"]) == 0
+    assert run(["search", "rain", "--all", "--paths", "-k", "100"]) == 0
     by_line = capsysbinary.readouterr().out
-    assert run(["search", "rain", "-0", "-k", "100"]) == 0
+    assert run(["search", "rain", "--all", "-0", "-k", "100"]) == 0
     by_nul = capsysbinary.readouterr().out
     assert by_nul.count(b"\0") == 10
     assert os.fsencode(odd) in by_nul.split(b"\0")
     assert by_line.replace(b"\n", b"") == by_nul.replace(b"\0", b"").replace(b"\n", b"")
-    assert run(["search", "rain", "-k", "100"]) == 0
+    assert run(["search", "rain", "--all", "-k", "100"]) == 0
     assert rb"new\nline \xff.wav" in capsysbinary.readouterr().out
 
 
@@ -469,11 +472,9 @@ def test_status_imports_no_model_and_no_index(indexed: Path) -> None:
 
 def test_every_command_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:
     commands = list(get_command(app).commands)  # type: ignore[attr-defined]
-    questions, upkeep = (
-        ["search", "similar", "describe", "status", "verify"],
-        ["forget", "relocate", "reembed", "backup"],
-    )
-    assert commands == ["index", "watch", *questions, *upkeep, "eval", "train", "demo"]
+    questions = ["search", "similar", "describe", "moments", "extract", "save", "saved", "collect", "play"]
+    upkeep = ["info", "duplicates", "status", "verify", "forget", "relocate", "reembed", "backup"]
+    assert commands == [*questions, "index", "watch", *upkeep, "open", "eval", "train", "demo"]
     for command in commands:
         assert run([command, "--help"]) == 0
         assert f"Usage: clapsearch {command}" in capsys.readouterr().out

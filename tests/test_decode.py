@@ -285,7 +285,7 @@ def test_too_many_workers_for_the_machine_are_one_error():
 
 
 def test_one_file_alone_gives_its_log_mel(paths):
-    assert np.array_equal(decode_one(paths[0], FRONT_END), read_log_mel(paths[0], FRONT_END)[1])
+    assert np.array_equal(decode_one(paths[0], FRONT_END)[1], read_log_mel(paths[0], FRONT_END)[1])
 
 
 def test_one_bad_file_alone_is_an_error(tmp_path):

@@ -234,11 +234,37 @@ def test_choices_name_the_default_and_the_difference_of_every_other_way(evaluate
             for found in tasks.values():
                 assert ("difference" in found) == (way != choice["default"])
     out = evaluate(manifest, "--choice", "all")[1]
-    for name in ("treatment", "prompt", "int16", "hop"):
+    for name in ("treatment", "prompt", "int16", "hop", "mode", "minus"):
         assert f"{name}: " in out
     code, _, err = evaluate(manifest, "--choice", "colour")
-    assert (code, err) == (2, "clapsearch: --choice is colour; it is one of treatment, prompt, int16, hop, all\n")
+    names = "treatment, prompt, int16, hop, mode, minus, all"
+    assert (code, err) == (2, f"clapsearch: --choice is colour; it is one of {names}\n")
     assert evaluate(manifest, "--choice", "prompt", "--probe")[0] == 2
+
+
+def test_tables_of_modes_and_of_minus_show_the_figures_of_the_json(evaluate, manifest: str) -> None:
+    flags = (manifest, "--choice", "mode", "--choice", "minus")
+    record = json.loads(evaluate(*flags, "--json")[1])["choices"]
+    code, out, err = evaluate(*flags)
+    assert (code, err) == (0, "")
+    lines = out.splitlines()
+    at = next(i for i, line in enumerate(lines) if line.startswith("text to audio by label, all are numbers  "))
+    assert lines[at].endswith("queries: 3")
+    for way, line in zip(("hybrid", "sound", "words"), lines[at + 1 :], strict=False):
+        figures = record["mode"]["variants"][way]["text_to_audio by_label, all are numbers"]
+        assert line.split()[:4] == [way, *(f"{figures[name]:.3f}" for name in ("recall@1", "recall@10", "map@10"))]
+    at = next(i for i, line in enumerate(lines) if line.startswith("hybrid ") and "among the first" in line)
+    assert lines[at + 1].split() == [
+        "A",
+        *(f"{record['minus']['modes']['hybrid']['0'][name]:.3f}" for name in ("unwanted", "wanted")),
+    ]
+    figures = record["minus"]["modes"]["hybrid"]["1"]
+    assert lines[at + 3].split()[:4] == [
+        "A",
+        "-1:x",
+        f"{figures['unwanted']:.3f}",
+        f"{figures['unwanted_difference']:+.3f}",
+    ]
 
 
 def test_a_probe_learns_each_fold_from_the_others_and_draws_the_space(evaluate, manifest: str, tmp_path: Path) -> None:

@@ -322,7 +322,7 @@ def test_a_playlist_is_no_sound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
 @pytest.mark.parametrize("also", ["", ",concat"], ids=["as it is", "if ffmpeg could take a playlist"])
 def test_what_a_playlist_names_is_not_even_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, also: str) -> None:
     monkeypatch.setattr(media, "_CONTAINERS", media._CONTAINERS + also)
-    media._options.cache_clear()
+    media.demuxer_options.cache_clear()
     monkeypatch.chdir(tmp_path)
     os.mkfifo(tmp_path / "other.mka")
     opened = threading.Thread(target=lambda: os.close(os.open(tmp_path / "other.mka", os.O_WRONLY)), daemon=True)
@@ -334,4 +334,4 @@ def test_what_a_playlist_names_is_not_even_opened(tmp_path: Path, monkeypatch: p
     reader = os.open(tmp_path / "other.mka", os.O_RDONLY | os.O_NONBLOCK)
     opened.join()
     os.close(reader)
-    media._options.cache_clear()
+    media.demuxer_options.cache_clear()

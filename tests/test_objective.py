@@ -76,8 +76,8 @@ def test_the_banks_loss_is_a_cross_entropy_that_is_least_at_the_target() -> None
     vectors = unit(3, n=5)
     bank = make_bank([["a"]], list("abcde"), vectors.numpy())
     scale = torch.tensor(20.0)
-    at_target = bank.loss(vectors[:1], scale, np.eye(5, dtype=np.float32)[:1])
-    elsewhere = bank.loss(vectors[1:2], scale, np.eye(5, dtype=np.float32)[:1])
+    at_target = bank.loss(vectors[:1], scale, torch.eye(5)[:1])
+    elsewhere = bank.loss(vectors[1:2], scale, torch.eye(5)[:1])
     expected = cross_entropy(scale * vectors[:1] @ vectors.T, torch.tensor([0]))
     assert at_target.item() == pytest.approx(expected.item(), abs=1e-6)
     assert at_target < elsewhere

@@ -112,7 +112,7 @@ def ask(world, example: Path, capsys: pytest.CaptureFixture[str]):
     """Ask for what is like a known sound; returns stdout and stderr."""
 
     def run_it(*flags: str) -> tuple[str, str]:
-        assert run(["similar", str(example), "--library", str(world.library.path), *flags]) == 0
+        assert run(["similar", str(example), "--all", "--library", str(world.library.path), *flags]) == 0
         out, err = capsys.readouterr()
         return out, err
 

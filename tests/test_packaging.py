@@ -32,6 +32,7 @@ def test_the_wheel_holds_all_it_needs(unpacked: Path) -> None:
         "clapsearch/data/mini/model.safetensors",
         "clapsearch/data/mini/README.md",
         "clapsearch/data/sound_events.txt",
+        "clapsearch/data/ucs.csv",
         "clapsearch/py.typed",
         "indexer/py.typed",
     ):

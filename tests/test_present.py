@@ -4,12 +4,14 @@ import base64
 import json
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from clapsearch import present
-from clapsearch.search import Hit
+from clapsearch.explanation import Reason
+from clapsearch.search import Hit, Moment
 from clapsearch.vocabulary import Description
 
 NASTY = b"/s/\x1b[31mred\n\xff.wav"
@@ -37,7 +39,12 @@ def test_json_is_one_array_and_keeps_undecodable_bytes() -> None:
         "start_s": 0.0,
         "end_s": 2.5,
         "duration_s": 2.5,
+        "standing": None,
+        "sr": 0,
+        "channels": 0,
         "offline": False,
+        "takes": [],
+        "moments": [],
     }
     assert second["offline"] is True
     assert base64.b64decode(second["path_b64"]) == NASTY
@@ -90,3 +97,32 @@ def test_size(n: int, text: str) -> None:
 
 def test_right_to_left_overrides_are_escaped() -> None:
     assert present.printable("a\u202eb") == "a\\u202eb"
+
+
+def test_what_is_asked_for_stands_under_a_hit() -> None:
+    moments = (Moment(5.0, 15.0, 0.4), Moment(20.0, 30.0, 0.25))
+    hit = replace(HITS[0], duration_s=30.0, start_s=5.0, end_s=15.0, moments=moments, standing=0.9)
+    taken = replace(hit, takes=(Path("/s/b.wav"), Path("/s/c.wav")))
+    reason = Reason((("rain", 0.4), ("-wind", 0.1)), {"sound": 2, "words": 1}, {"name": "[rain] 1"})
+    assert present.hits_table([taken], [reason], moments=True).splitlines() == [
+        "rank  score  beats  moment           path",
+        "   1  0.512    90%  0:05 to 0:15     /s/rain.wav  (+2 alike)",
+        "      0.250         0:20 to 0:30",
+        "             rank 2 by sound, 1 by words",
+        "             heard: rain 0.400, -wind 0.100",
+        "             name: [rain] 1",
+    ]
+    (record,) = json.loads(present.hits_json([taken], [reason]))
+    assert record["takes"] == [{"path": "/s/b.wav"}, {"path": "/s/c.wav"}]
+    assert record["moments"][1] == {"start_s": 20.0, "end_s": 30.0, "score": 0.25}
+    assert record["why"] == {
+        "parts": {"rain": 0.4, "-wind": 0.1},
+        "ranks": {"sound": 2, "words": 1},
+        "words": {"name": "[rain] 1"},
+    }
+
+
+def test_no_score_is_blank_in_a_table_and_null_in_json() -> None:
+    hit = replace(HITS[0], score=float("nan"))
+    assert present.hits_table([hit]).splitlines()[1] == "   1                          /s/rain.wav"
+    assert json.loads(present.hits_json([hit]))[0]["score"] is None

@@ -182,7 +182,7 @@ def test_an_excluded_file_is_recognised_through_links(library: Library, query: n
         writing.add_embedding(content_id, checkpoint_id, unit_rows(1), replaces=[])
         writing.place_sound(Place(root_id, b"00000.wav", 10, 1), content_id)
     assert len(search(library, query)) == 1
-    assert search(library, query, exclude=real / "00000.wav") == []
+    assert search(library, query, exclude=[real / "00000.wav"]) == []
 
 
 def test_an_empty_library_has_no_hits(library: Library, query: np.ndarray) -> None:

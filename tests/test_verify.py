@@ -125,6 +125,7 @@ def test_foreign_keys_that_lead_nowhere(world, tmp_path):
     assert {fault.what for fault in faults["database"]} == {
         "embedding: 2 rows (2, 4) without the content it belongs to",
         "sound: 2 rows (2, 4) without the content it belongs to",
+        "tags: 2 rows (2, 4) without the content it belongs to",
     }
     world.library.close()
     leave_log(world)

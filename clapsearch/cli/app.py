@@ -1,6 +1,7 @@
 """The command tree, and the one place where errors become a line and an exit code."""
 
 import logging
+import re
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -8,16 +9,19 @@ from typing import Annotated
 import typer
 
 from clapsearch import __version__
-from clapsearch.cli.ask import describe, search, similar
+from clapsearch.cli.ask import LANGUAGE, describe, save, saved, search, similar
 from clapsearch.cli.demo import demo
 from clapsearch.cli.evaluate import evaluate
 from clapsearch.cli.index import index, reembed
+from clapsearch.cli.info import info
+from clapsearch.cli.moments import duplicates, extract, moments
+from clapsearch.cli.out import collect, open_, play
 from clapsearch.cli.status import status
 from clapsearch.cli.train import train
 from clapsearch.cli.upkeep import backup, forget, relocate
 from clapsearch.cli.verify import verify
 from clapsearch.cli.watch import watch
-from clapsearch.errors import ClapsearchError
+from clapsearch.errors import ClapsearchError, UsageError
 
 app = typer.Typer(
     name="clapsearch",
@@ -27,8 +31,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (index, watch, search, similar, describe, status, verify, forget, relocate, reembed, backup):
+app.command(help=LANGUAGE)(search)
+questions = (similar, describe, moments, extract, save, saved, collect, play)
+for command in (*questions, index, watch, info, duplicates, status, verify, forget, relocate, reembed, backup):
     app.command()(command)
+app.command("open")(open_)
 app.command("eval")(evaluate)
 app.command()(train)
 app.command()(demo)
@@ -66,5 +73,8 @@ def run(arguments: Sequence[str]) -> int:
         typer.echo(f"clapsearch: {what}: {error.strerror or error}", err=True)
         return ClapsearchError.exit_code
     except SystemExit as end:
-        return end.code if isinstance(end.code, int) else 0
+        code = end.code if isinstance(end.code, int) else 0
+        if code == UsageError.exit_code and any(re.match(r"-[^-].", argument) for argument in arguments[1:]):
+            typer.echo('a query that begins with a minus goes after --: clapsearch search -- "-thunder rain"', err=True)
+        return code
     return 0

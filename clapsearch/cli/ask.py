@@ -1,57 +1,121 @@
-"""The three questions: search, similar, describe."""
+"""The questions: search, similar, describe."""
 
-import sys
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from clapsearch import api
-from clapsearch.cli import options
-from clapsearch.errors import UsageError
+from clapsearch.cli import asking, options, showing
 from clapsearch.settings import resolve
 
-if TYPE_CHECKING:
-    from clapsearch.search import Hit
+LANGUAGE = """Find sounds by words, sounds, names, metadata and numbers.
+
+\b
+QUERY, in any order and mixture:
+  rain on a tin roof        words that follow each other are one description
+  rain + wind               two descriptions, weighed alike
+  "glass break"             these words in a row, in names and metadata
+  -thunder  -"far away"     not like this
+  2:whoosh  0.5:fire        weights
+  like:./ref.wav            like this sound, too
+  in:Foley  in:/mnt/sounds  in folders of that name, or below a folder
+  name:"take 3"  tag:zoom   words in the name; in the metadata
+  ext:wav  cat:RAIN         kind of file; UCS category or CatID
+  dur:<3  dur:1:30..5m      duration: <, <=, >, >=, from..to
+  sr:>=96k  ch:2            sample rate, channels
+  after:2024-05 before:2025 when it was recorded, or else changed
+Filters can be excluded, too: -ext:mp3. A query that begins with a minus goes after --.
+"""
 
 
 def search(
-    query: Annotated[str, typer.Argument(metavar="QUERY", help='What it sounds like: "rain on a tin roof".')],
+    query: asking.QueryWords = None,
+    without: asking.Not = None,
+    like: asking.Like = None,
+    under: asking.Under = None,
+    ext: asking.Ext = None,
+    cat: asking.Cat = None,
+    name: asking.Name = None,
+    tag: asking.Tag = None,
+    min_duration: asking.MinDuration = None,
+    max_duration: asking.MaxDuration = None,
+    sr: asking.SampleRate = None,
+    channels: asking.Channels = None,
+    before: asking.Before = None,
+    after: asking.After = None,
+    min_score: asking.MinScore = None,
+    mode: asking.Mode = "hybrid",
+    saved: Annotated[
+        str | None, typer.Option("--saved", metavar="NAME", help="A saved search, and what is added.")
+    ] = None,
     top: options.Top = 10,
-    as_json: options.AsJson = False,
-    as_paths: options.AsPaths = False,
-    null: options.Null = False,
+    every: Annotated[bool, typer.Option("--all", help="Show near-duplicates one by one.")] = False,
+    moments: showing.Moments = False,
+    explain: Annotated[bool, typer.Option("--explain", help="Say why each result came up.")] = False,
+    as_json: showing.AsJson = False,
+    as_jsonl: showing.AsJsonl = False,
+    as_csv: showing.AsCsv = False,
+    as_m3u8: showing.AsM3u8 = False,
+    as_rpp: showing.AsRpp = False,
+    as_paths: showing.AsPaths = False,
+    null: showing.Null = False,
     include_offline: options.IncludeOffline = False,
     library: options.Library = None,
     device: options.Device = "auto",
     offline: options.Offline = False,
 ) -> None:
-    """Find sounds by words."""
-    _check_form(as_json, as_paths or null)
+    """Find sounds by words, sounds, names, metadata and numbers; its help is `LANGUAGE`."""
+    flags = asking.Flags(
+        without=without,
+        like=like,
+        under=under,
+        ext=ext,
+        cat=cat,
+        name=name,
+        tag=tag,
+        min_duration=min_duration,
+        max_duration=max_duration,
+        sr=sr,
+        channels=channels,
+        before=before,
+        after=after,
+        min_score=min_score,
+    )
+    title = asking.joined(query or ())
+    form = showing.Form(as_json, as_jsonl, as_csv, as_m3u8, as_rpp, as_paths, null, moments, title or "clapsearch")
+    form.check()
     with api.Session(resolve(library=library, device=device, offline=offline)) as session:
-        hits = session.search(query, top_k=top, include_offline=include_offline)
-        _show_hits(hits, as_json, as_paths, null)
-        _explain(hits, [] if include_offline else session.offline())
+        words = [*([asking.recall(session, saved)] if saved else []), *(query or ())]
+        asked = asking.question(words, flags)
+        hits = session.search(asked, mode=mode, top_k=top, include_offline=include_offline, collapse=not every)
+        showing.show(hits, form, session.explain(asked, hits) if explain else None)
+        left_out = [] if include_offline else session.offline()
+        is_empty = not hits and session.is_empty()
+    showing.comment(hits, left_out, is_limited=bool(asked.criteria) or mode == "words", is_empty=is_empty)
 
 
 def similar(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A sound file; it need not be indexed.")],
     top: options.Top = 10,
-    as_json: options.AsJson = False,
-    as_paths: options.AsPaths = False,
-    null: options.Null = False,
+    every: Annotated[bool, typer.Option("--all", help="Show near-duplicates one by one.")] = False,
+    as_json: showing.AsJson = False,
+    as_paths: showing.AsPaths = False,
+    null: showing.Null = False,
     include_offline: options.IncludeOffline = False,
     library: options.Library = None,
     device: options.Device = "auto",
     offline: options.Offline = False,
 ) -> None:
-    """Find sounds that sound like a file."""
-    _check_form(as_json, as_paths or null)
+    """Find sounds that sound like a file; search like:FILE does, too, with more around it."""
+    form = showing.Form(json=as_json, paths=as_paths, null=null)
+    form.check()
     with api.Session(resolve(library=library, device=device, offline=offline)) as session:
-        hits = session.similar(file, top_k=top, include_offline=include_offline)
-        _show_hits(hits, as_json, as_paths, null)
-        _explain(hits, [] if include_offline else session.offline())
+        hits = session.similar(file, top_k=top, include_offline=include_offline, collapse=not every)
+        showing.show(hits, form)
+        left_out = [] if include_offline else session.offline()
+        is_empty = not hits and session.is_empty()
+    showing.comment(hits, left_out, is_limited=False, is_empty=is_empty)
 
 
 def describe(
@@ -74,38 +138,16 @@ def describe(
     typer.echo(present.descriptions_json(found) if as_json else present.descriptions_table(found))
 
 
-def _check_form(as_json: bool, as_paths: bool) -> None:
-    if as_json and as_paths:
-        raise UsageError("--json and --paths or -0 are two forms of output; choose one")
+def save(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What to call it.")],
+    query: asking.QueryWords = None,
+    forget: Annotated[bool, typer.Option("--forget", help="Forget this name.")] = False,
+    library: options.Library = None,
+) -> None:
+    """Keep a search in the library under a name; search --saved NAME asks it again."""
+    asking.save(api.Session(resolve(library=library)), name, asking.joined(query or ()), forget=forget)
 
 
-def _show_hits(hits: "Sequence[Hit]", as_json: bool, as_paths: bool, null: bool) -> None:
-    from clapsearch import present
-
-    if as_json:
-        typer.echo(present.hits_json(hits))
-    elif null:
-        _write(present.paths(hits, end=b"\0"))
-    elif as_paths and sys.stdout.isatty():
-        typer.echo("\n".join(present.printable(hit.path) for hit in hits))
-    elif as_paths:
-        _write(present.paths(hits))
-    elif hits:
-        typer.echo(present.hits_table(hits))
-
-
-def _explain(hits: "Sequence[Hit]", offline: Sequence[bytes]) -> None:
-    from clapsearch.present import printable
-
-    for root in offline:
-        name = printable(root)
-        typer.echo(f"clapsearch: {name} is offline; --include-offline shows its sounds too", err=True)
-    if not hits and not offline:
-        typer.echo("clapsearch: no sounds in the library yet; add some: clapsearch index FOLDER", err=True)
-
-
-def _write(raw: bytes) -> None:
-    """Write bytes as they are: names need not be valid text."""
-    sys.stdout.flush()
-    sys.stdout.buffer.write(raw)
-    sys.stdout.buffer.flush()
+def saved(as_json: options.AsJson = False, library: options.Library = None) -> None:
+    """List the saved searches."""
+    asking.list_saved(api.Session(resolve(library=library)), as_json=as_json)

@@ -30,6 +30,9 @@ def index(
     repair: Annotated[
         bool, typer.Option("--repair", help="First drop what is damaged in the library, and make it anew.")
     ] = False,
+    metadata: Annotated[
+        bool, typer.Option("--metadata", help="Read the metadata of all sounds again, without embedding.")
+    ] = False,
     strict: options.Strict = False,
     library: options.Library = None,
     offline: options.Offline = False,
@@ -44,6 +47,7 @@ def index(
             full=full,
             repair=repair,
             retry_failed=retry_failed,
+            metadata=metadata,
             workers=workers,
             batch_size=batch_size,
             on_progress=on_progress,
@@ -103,6 +107,7 @@ def _show(report: "Report") -> None:
         name: getattr(report, name) for name in ("indexed", "recognised", "moved", "returned", "unchanged", "missing")
     }
     counts |= {"failed": len(report.failed), "still failed": report.still_failed}
+    counts |= {"metadata read again": report.metadata}
     always = {"indexed", "unchanged", "failed"}
     typer.echo(", ".join(f"{n:,} {name}" for name, n in counts.items() if n or name in always))
     if not any(counts.values()) and not report.offline:

@@ -30,6 +30,7 @@ def progress_bar() -> "Iterator[Callable[[Progress], None]]":
         if bar is None:
             typer.echo("\r", err=True, nl=False)
             bar = tqdm(total=progress.total, initial=progress.done, unit=" files", dynamic_ncols=True, leave=False)
+        bar.total = progress.total  # it grows when metadata is read again
         bar.set_postfix(failed=progress.failed, refresh=False)
         bar.update(progress.done - bar.n)
 

@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -10,6 +10,9 @@ from clapsearch import api
 from clapsearch.cli import options
 from clapsearch.present import date, path_record, plural, printable, size
 from clapsearch.settings import resolve
+
+if TYPE_CHECKING:
+    from clapsearch.status import RootStatus, Status
 
 MAX_LINES = 20
 
@@ -21,7 +24,7 @@ def status(as_json: options.AsJson = False, library: options.Library = None) -> 
     typer.echo(json.dumps(_record(found), indent=2, ensure_ascii=False) if as_json else _text(found))
 
 
-def _record(found: api.Status) -> dict[str, Any]:
+def _record(found: "Status") -> dict[str, Any]:
     return {
         "library": path_record(found.library)["path"],
         "checkpoint": asdict(found.checkpoint) if found.checkpoint else None,
@@ -45,7 +48,7 @@ def _record(found: api.Status) -> dict[str, Any]:
     }
 
 
-def _text(found: api.Status) -> str:
+def _text(found: "Status") -> str:
     counts, checkpoint = found.counts, found.checkpoint
     revision = f" at revision {checkpoint.revision}" if checkpoint and checkpoint.revision else ""
     sizes = f"{size(found.library_bytes)}, snapshots {size(found.snapshot_bytes)}"
@@ -63,7 +66,7 @@ def _text(found: api.Status) -> str:
     )
 
 
-def _root_line(root: api.RootStatus) -> str:
+def _root_line(root: "RootStatus") -> str:
     since = f" since {date(root.offline_since)}" if root.offline_since else ""
     state = "" if root.is_there else f" (offline{since})"
     parts = [plural(root.counts.sounds, "sound")]
@@ -73,7 +76,7 @@ def _root_line(root: api.RootStatus) -> str:
     return f"folder      {printable(root.path)}{state}: {', '.join(parts)}"
 
 
-def _watcher_lines(found: api.Status) -> list[str]:
+def _watcher_lines(found: "Status") -> list[str]:
     health = found.watcher
     if health is None:
         return []

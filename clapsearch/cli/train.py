@@ -34,7 +34,9 @@ def train(
     new: Annotated[
         str | None,
         typer.Option(
-            "--new", metavar="SIZE", help="Begin from nothing instead: mini or small. Texts by a sentence encoder."
+            "--new",
+            metavar="SIZE",
+            help="Begin from nothing: mini or small, texts by a sentence encoder; --from: its audio tower goes on.",
         ),
     ] = None,
     texts: Annotated[
@@ -60,6 +62,15 @@ def train(
             help="An npz of class posteriors (paths, classes, mean, max); with --train audio.",
         ),
     ] = None,
+    tutor: Annotated[
+        int,
+        typer.Option(
+            "--tutor",
+            min=0,
+            metavar="N",
+            help="First teach a convolutional network for N steps, then let it teach the audio tower.",
+        ),
+    ] = 0,
     steps: Annotated[int, typer.Option("--steps", min=1, metavar="N", help="Optimiser steps, at most.")] = 2_000,
     batch_size: Annotated[int, typer.Option("--batch-size", min=2, metavar="N", help="Sounds in a forward pass.")] = 24,
     accumulate: Annotated[int, typer.Option("--accumulate", min=1, metavar="N", help="Forward passes in a step.")] = 1,
@@ -117,6 +128,7 @@ def train(
         work=work or out.with_name(f"{out.name}-work"),
         part=part or ("audio" if new else "all"),
         teacher=teacher,
+        tutor_steps=tutor,
         n_variants=variants,
         n_workers=api.n_workers(workers),
         half=not full_precision,
@@ -135,7 +147,9 @@ def train(
     )
     with _progress(steps) as (on_features, on_step), stop_signals(say_saving) as stop:
         begin = _begin(request, start, new, texts, settings, stop.is_set)
-        found = session.train(request, begin, on_features=on_features, on_step=on_step, should_stop=stop.is_set)
+        found = session.train(
+            request, begin, on_features=on_features, on_tutor=_say_tutor, on_step=on_step, should_stop=stop.is_set
+        )
     _show(found, out)
 
 
@@ -154,13 +168,13 @@ def _begin(
     from clapsearch.vocabulary import read_labels
     from clapsearch.weights import locate
 
-    if (start is None) == (new is None):
-        raise UsageError("give one of --from CHECKPOINT and --new SIZE")
-    if new is None:
-        folder = locate(start or "", offline=settings.offline)
+    if start is None and new is None:
+        raise UsageError("give --from CHECKPOINT or --new SIZE")
+    folder = locate(start, offline=settings.offline) if start else None
+    if new is None and folder is not None:
         return lambda training, held: from_checkpoint(folder)
     more = (Teacher(request.teacher).classes if request.teacher else []) + (read_labels(texts) if texts else [])
-    size = new
+    size = new or ""
     return lambda training, held: begin_new(
         size,
         training,
@@ -168,6 +182,7 @@ def _begin(
         request.work,
         recipe=TextRecipe(),
         more_texts=more,
+        audio_from=folder.path if folder else None,
         on_text=_say_text,
         should_stop=should_stop,
     )
@@ -177,6 +192,12 @@ def _say_text(step: "Step") -> None:
     if step.score is not None:
         cosine = f"cosine to the sentence encoder {step.score:.3f}"
         typer.echo(f"text tower, step {step.number:,}: loss {step.loss:.3f}, {cosine}", err=True)
+
+
+def _say_tutor(step: "Step") -> None:
+    if step.score is not None:
+        line = f"tutor, step {step.number:,}: loss {step.loss:.3f}, validation recall@10 {step.score:.3f}"
+        typer.echo(line, err=True)
 
 
 @contextlib.contextmanager

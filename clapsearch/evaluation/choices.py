@@ -1,20 +1,22 @@
-"""Choices by measurement: the same questions under every treatment, prompt, front end and moment hop."""
+"""Choices by measurement: the same questions under every treatment, prompt, front end, moment hop and mode."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from clapsearch.evaluation import prompts, retrieval, treatments
+from clapsearch.evaluation import modes, prompts, retrieval, treatments
 from clapsearch.evaluation.collection import Collection
 from clapsearch.evaluation.evaluation import located, measurable
 from clapsearch.evaluation.metrics import MAP_AT, Outcomes, difference
 from clapsearch.evaluation.moments import Located
 from clapsearch.mel import MAX_MOMENT_HOP_S
+from clapsearch.search import MODES
 
-CHOICES = ("treatment", "prompt", "int16", "hop")
+CHOICES = ("treatment", "prompt", "int16", "hop", "mode", "minus")
 HOPS_S = (2.5, 5.0, 10.0)  # multiples of the first
 _MEASURE = f"map@{MAP_AT}"
 Tasks = dict[str, Outcomes]
@@ -27,7 +29,7 @@ class Choice:
     Attributes
     ----------
     name : str
-        One of `CHOICES`.
+        One of `CHOICES`; `minus` has a class of its own.
     default : str
         What clapsearch does.
     variants : dict
@@ -98,6 +100,11 @@ def hop(fine: Collection) -> Choice:
         found = located(fine, vectors, hop_s)
         choice.located.update({_hop_name(hop_s): found} if found else {})
     return choice
+
+
+def mode(collection: Collection, renamed: Callable[[Collection, float], AbstractContextManager[Collection]]) -> Choice:
+    """Whether sound and words together find more than each alone; for `renamed` see `modes.by_mode`."""
+    return Choice("mode", MODES[0], modes.by_mode(collection, renamed))
 
 
 def _hop_name(hop_s: float) -> str:

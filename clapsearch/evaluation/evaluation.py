@@ -17,7 +17,6 @@ from clapsearch.evaluation.metrics import Outcomes
 from clapsearch.evaluation.prompts import embed_texts
 from clapsearch.mel import moment_hop_s
 from clapsearch.present import plural, printable
-from clapsearch.query import Query, embed
 
 Task = dict[str, Outcomes]
 
@@ -147,7 +146,7 @@ def measurable(clips: Sequence[Clip]) -> tuple[list[str], list[str]]:
 
 def query_vectors(texts: Sequence[str], collection: Collection) -> npt.NDArray[np.float32]:
     """Embed each text as a search does, shape (n_texts, dim)."""
-    return np.stack([embed(Query(text), collection.embedder) for text in texts])
+    return np.stack([collection.embedder.embed_text([text])[0] for text in texts])
 
 
 def zero_shot(collection: Collection, templates: Sequence[str]) -> Classification:

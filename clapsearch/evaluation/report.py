@@ -8,6 +8,7 @@ from clapsearch.evaluation.classification import Classification
 from clapsearch.evaluation.comparison import Comparison
 from clapsearch.evaluation.evaluation import Evaluation, task_record
 from clapsearch.evaluation.metrics import NAMES, Interval
+from clapsearch.evaluation.minus import DEPTH, Minus
 from clapsearch.present import plural, printable
 
 _TITLES = ("R@1", "R@5", "R@10", "mAP@10", "median rank")
@@ -17,6 +18,7 @@ _QUESTIONS = {
     "prompt": "what is put around a text",
     "int16": "rounding the waveform through int16",
     "hop": "from one moment to the next",
+    "mode": "by sound, by what files and folders are called, or both",
 }
 _WIDTH = 26
 
@@ -50,14 +52,19 @@ def comparison_table(comparison: Comparison, name: str) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
-def choice_table(choice: Choice) -> str:
+def choice_table(choice: Choice | Minus) -> str:
     """Return one choice: every way, and its paired difference from what clapsearch does."""
+    if isinstance(choice, Minus):
+        return _minus_table(choice)
     record = choice.record()
+    width = max(_WIDTH, *(len(_title(task)) + 2 for task in choice.variants[choice.default]))
     lines = [f"{choice.name}: {_QUESTIONS[choice.name]}; clapsearch does: {choice.default}"]
     for task in choice.variants[choice.default]:
-        lines += ["", f"{_title(task):<{_WIDTH}}{'R@1':>7}{'R@10':>8}{'mAP@10':>8}  difference in mAP@10 (95 %)"]
+        n_queries = len(choice.variants[choice.default][task].queries)
+        titles = f"{'R@1':>7}{'R@10':>8}{'mAP@10':>8}  difference in mAP@10 (95 %)"
+        lines += ["", f"{_title(task):<{width}}{titles}  queries: {n_queries:,}"]
         for way, tasks in record["variants"].items():
-            lines.append(_choice_row(way, tasks[task]))
+            lines.append(_choice_row(way, tasks[task], width))
     for way, tasks in record["variants"].items():
         if "moments" in tasks:
             found = tasks["moments"]
@@ -66,12 +73,34 @@ def choice_table(choice: Choice) -> str:
     return "\n".join(lines)
 
 
-def _choice_row(way: str, found: Mapping[str, Any]) -> str:
-    row = f"  {way:<{_WIDTH - 2}}{found['recall@1']:>7.3f}{found['recall@10']:>8.3f}{found['map@10']:>8.3f}"
+def _choice_row(way: str, found: Mapping[str, Any], width: int) -> str:
+    row = f"  {way:<{width - 2}}{found['recall@1']:>7.3f}{found['recall@10']:>8.3f}{found['map@10']:>8.3f}"
     if "difference" not in found:
         return row
     low, high = found["interval"]
     return f"{row}  {found['difference']:+.3f} ({low:+.3f} to {high:+.3f})"
+
+
+def _minus_table(found: Minus) -> str:
+    record = found.record()
+    (wanted, unwanted), default = found.pairs[0], record["default"]
+    lines = [
+        f"minus: A alone, and less x, which is taken for it most often; clapsearch does: -{default}:x for -x",
+        f"{plural(record['n_pairs'], 'pair')}, such as {printable(wanted)} -{printable(unwanted)}",
+    ]
+    for mode, ways in record["modes"].items():
+        lines += ["", f"{mode:<{_WIDTH}}{f'x among the first {DEPTH}':<36}A among the first {DEPTH}"]
+        for weight, figures in ways.items():
+            cells = [f"{_changed(figures, name):<36}" for name in ("unwanted", "wanted")]
+            lines.append(f"  {'A' if weight == '0' else f'A -{weight}:x':<{_WIDTH - 2}}{''.join(cells)}".rstrip())
+    return "\n".join([*lines, "", "after each figure: its difference from A alone, and the 95 % interval of that"])
+
+
+def _changed(figures: Mapping[str, Any], name: str) -> str:
+    if f"{name}_difference" not in figures:
+        return f"{figures[name]:.3f}"
+    low, high = figures[f"{name}_interval"]
+    return f"{figures[name]:.3f}  {figures[f'{name}_difference']:+.3f} ({low:+.3f} to {high:+.3f})"
 
 
 def _headline(evaluation: Evaluation) -> str:

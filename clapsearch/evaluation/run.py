@@ -14,7 +14,9 @@ from clapsearch.evaluation.clips import Clip, Manifest, select
 from clapsearch.evaluation.collection import Collection, collect
 from clapsearch.evaluation.evaluation import Evaluation, evaluate
 from clapsearch.evaluation.manifest import read_manifest
+from clapsearch.evaluation.minus import Minus, minus
 from clapsearch.evaluation.prompts import SOUND_OF, check_templates
+from clapsearch.evaluation.renaming import renamed
 from clapsearch.evaluation.split import without
 from clapsearch.mel import FrontEnd
 from clapsearch.present import plural, printable
@@ -99,19 +101,30 @@ class Bench:
             found = replace(found, notes=[*self.manifest.notes, *found.notes])
             return self._probe(found, collection, picture) if probe else found
 
-    def choices(self, names: Sequence[str]) -> Iterator[Choice]:
+    def choices(self, names: Sequence[str]) -> Iterator[Choice | Minus]:
         """Measure each choice in turn."""
+        by_name: dict[str, Callable[[Collection], Choice | Minus]] = {
+            "hop": choices.hop,
+            "treatment": choices.treatment,
+            "prompt": choices.prompt,
+            "int16": self._int16,
+            "mode": lambda collection: choices.mode(collection, self._renamed),
+            "minus": self._minus,
+        }
         for name in names:
-            if name == "hop":
-                with self.collect(self.clips, _finer) as fine:
-                    yield choices.hop(fine)
-                continue
-            with self.collect(self.clips) as collection:
-                if name == "int16":
-                    with self.collect(self.clips, _unrounded) as unrounded:
-                        yield choices.int16(collection, unrounded)
-                else:
-                    yield {"treatment": choices.treatment, "prompt": choices.prompt}[name](collection)
+            with self.collect(self.clips, _finer if name == "hop" else _as_it_is) as collection:
+                yield by_name[name](collection)
+
+    def _int16(self, collection: Collection) -> Choice:
+        with self.collect(self.clips, _unrounded) as unrounded:
+            return choices.int16(collection, unrounded)
+
+    def _minus(self, collection: Collection) -> Minus:
+        with self._renamed(collection, 0.0) as alone:
+            return minus(alone)
+
+    def _renamed(self, collection: Collection, share: float) -> contextlib.AbstractContextManager[Collection]:
+        return renamed(collection, share, work=self._work, n_workers=self._request.n_workers)
 
     @contextlib.contextmanager
     def collect(
@@ -156,6 +169,10 @@ class Bench:
         if not training:
             raise UsageError("--probe has no sounds to learn from: --split and --fold leave none out")
         return training
+
+
+def _as_it_is(front_end: FrontEnd) -> FrontEnd:
+    return front_end
 
 
 def _finer(front_end: FrontEnd) -> FrontEnd:

@@ -1,6 +1,7 @@
 """The library on disk: all SQL of the project is in this folder."""
 
 from clapsearch.store.checking import Blob, Checking, Sampled
+from clapsearch.store.finding import Finding, Scope, SoundRow
 from clapsearch.store.library import Library
 from clapsearch.store.reading import (
     Counts,
@@ -11,8 +12,8 @@ from clapsearch.store.reading import (
     Reading,
     Root,
     Snapshot,
-    SoundRow,
     Stored,
+    Untagged,
 )
 from clapsearch.store.writing import Place, Writing
 
@@ -21,6 +22,7 @@ __all__ = [
     "Checking",
     "Counts",
     "Failure",
+    "Finding",
     "Known",
     "KnownRow",
     "Library",
@@ -29,8 +31,10 @@ __all__ = [
     "Reading",
     "Root",
     "Sampled",
+    "Scope",
     "Snapshot",
     "SoundRow",
     "Stored",
+    "Untagged",
     "Writing",
 ]

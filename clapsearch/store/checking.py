@@ -11,7 +11,8 @@ import numpy.typing as npt
 from sqlalchemy import func, select
 
 from clapsearch.schema import checkpoint, content, dead, embedding, failure, root, sound
-from clapsearch.store.reading import Reading, chunks
+from clapsearch.store.finding import Finding
+from clapsearch.store.reading import chunks
 
 # The norm of a unit vector whose numbers were rounded to 11 bits is off by 2**-11 at most, and a little for float32.
 NORM_TOLERANCE = 1e-3
@@ -69,7 +70,7 @@ class Sampled:
     blob: Blob
 
 
-class Checking(Reading):
+class Checking(Finding):
     """Questions to a library that may be damaged."""
 
     def problems(self, *, at_most: int) -> list[str]:

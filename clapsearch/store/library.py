@@ -15,9 +15,10 @@ from sqlalchemy.exc import DBAPIError
 from clapsearch import migrate
 from clapsearch.errors import LibraryError, LibraryMissingError, SchemaError
 from clapsearch.filesystem import network_type
+from clapsearch.store import naming
 from clapsearch.store.checking import Checking
+from clapsearch.store.finding import Finding
 from clapsearch.store.locks import held
-from clapsearch.store.reading import Reading
 from clapsearch.store.writing import Writing
 
 logger = logging.getLogger(__name__)
@@ -80,10 +81,10 @@ class Library:
         return library
 
     @contextlib.contextmanager
-    def reading(self) -> Iterator[Reading]:
+    def reading(self) -> Iterator[Finding]:
         """One read transaction: everything in it sees the same library; it never waits and never writes."""
         with self.translated("read"), self._reader.connect() as connection, connection.begin():
-            yield Reading(connection)
+            yield Finding(connection)
 
     @contextlib.contextmanager
     def checking(self) -> Iterator[Checking]:
@@ -96,6 +97,8 @@ class Library:
         """One write transaction: all or nothing, on disk when the block ends."""
         with self.translated("write"), self._writer.begin() as connection:
             yield Writing(connection)
+            if connection.in_transaction():  # not taken back
+                naming.refresh(connection)
 
     def exclusive(
         self, *, wait_s: float = 0.0, should_stop: Callable[[], bool] = lambda: False
@@ -144,6 +147,8 @@ class Library:
         with self.translated("upgrade"), self.exclusive(wait_s=UPGRADE_WAIT_S):
             if migrate.check(self.path):  # nobody did it while we waited
                 kept = migrate.upgrade(self._writer, self.path)
+                with self.writing():
+                    pass  # what a migration lists as out of date is written anew
                 if kept:
                     logger.warning("upgraded the library %s; the old one is kept as %s", self.path, kept)
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, bindparam, case, exists, func, or_, select, true
 
 from clapsearch.embedder import Checkpoint
-from clapsearch.schema import checkpoint, content, dead, embedding, failure, library, root, snapshot, sound
+from clapsearch.schema import checkpoint, content, dead, embedding, failure, library, root, snapshot, sound, tags
 
 logger = logging.getLogger(__name__)
 
@@ -89,21 +89,21 @@ class Stored:
 
 
 @dataclass(frozen=True)
-class SoundRow:
-    """A sound that holds an embedded content; `path` is absolute, as bytes."""
-
-    embedding_id: int
-    root_id: int
-    path: bytes
-    duration_s: float
-
-
-@dataclass(frozen=True)
 class Missing:
     """A sound whose file is gone, since a time in unix seconds; `path` is absolute, as bytes."""
 
     path: bytes
     since: float
+
+
+@dataclass(frozen=True)
+class Untagged:
+    """A file whose content needs its metadata read; `path` is absolute, as bytes."""
+
+    content_id: int
+    path: bytes
+    size: int
+    mtime_ns: int
 
 
 @dataclass(frozen=True)
@@ -225,6 +225,31 @@ class Reading:
         stored = _stored(row) if row else None
         return stored.vectors if stored else None
 
+    def tags_of(self, content_hash: bytes) -> str | None:
+        """Return the metadata of these bytes, as JSON, or None."""
+        query = select(tags.c.data).join(content, content.c.id == tags.c.content_id)
+        return self._connection.execute(query.where(content.c.hash == content_hash)).scalar()
+
+    def untagged(self, version: int | None, root_ids: Sequence[int]) -> list[Untagged]:
+        """Return the files in some roots whose contents have no metadata of a reader's version, copies together.
+
+        Parameters
+        ----------
+        version : int or None
+            None for all files, whatever they have.
+        """
+        query = (
+            select(sound.c.content_id, root.c.path, sound.c.relpath, sound.c.size, sound.c.mtime_ns)
+            .join(root, root.c.id == sound.c.root_id)
+            .join(content, content.c.id == sound.c.content_id)
+            .where(sound.c.missing_since.is_(None), root.c.id.in_(root_ids), content.c.duration_s.is_not(None))
+            .order_by(sound.c.content_id, sound.c.id)
+        )
+        if version is not None:
+            query = query.where(~exists().where(tags.c.content_id == sound.c.content_id, tags.c.version == version))
+        rows = self._connection.execute(query)
+        return [Untagged(id_, os.path.join(base, relpath), *look) for id_, base, relpath, *look in rows]
+
     def relocated(self) -> list[tuple[bytes, bytes]]:
         """Return the offline roots whose sounds are all in another root that is there: (old path, new path)."""
         there, here = sound.alias(), sound.alias()
@@ -272,21 +297,6 @@ class Reading:
     def n_dead(self) -> int:
         """Count the embeddings deleted since the newest snapshot."""
         return self._scalar(select(func.count()).select_from(dead))
-
-    def sounds(self, embedding_ids: Sequence[int], *, without_roots: Sequence[int] = ()) -> list[SoundRow]:
-        """Return the sounds that hold these embeddings, but for those that are missing or in the roots named."""
-        query = (
-            select(embedding.c.id, root.c.id, root.c.path, sound.c.relpath, content.c.duration_s)
-            .join(content, content.c.id == embedding.c.content_id)
-            .join(sound, sound.c.content_id == content.c.id)
-            .join(root, root.c.id == sound.c.root_id)
-            .where(sound.c.missing_since.is_(None), root.c.id.not_in(without_roots))
-        )
-        found = []
-        for some in chunks(embedding_ids):
-            rows = self._connection.execute(query.where(embedding.c.id.in_(some)))
-            found += [SoundRow(id_, root_id, os.path.join(base, relpath), s) for id_, root_id, base, relpath, s in rows]
-        return found
 
     def failures(self) -> list[Failure]:
         """Return every file on disk that could not be indexed, and why."""
@@ -340,7 +350,8 @@ def at_or_below(relpath: bytes) -> ColumnElement[bool]:
         return true()
     below = os.path.join(relpath, b"")
     after = below[:-1] + bytes([below[-1] + 1])  # as bytes sort, nothing lies between the folder's last file and this
-    return or_(sound.c.relpath == relpath, and_(sound.c.relpath > below, sound.c.relpath < after))
+    is_it = or_(sound.c.relpath == relpath, sound.c.relpath > below)
+    return and_(sound.c.relpath >= relpath, sound.c.relpath < after, is_it)  # two limits, which an index answers
 
 
 def chunks(ids: Sequence[int]) -> Iterator[Sequence[int]]:

@@ -14,8 +14,22 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 
 from clapsearch.audio import AudioInfo
 from clapsearch.embedder import Checkpoint
-from clapsearch.schema import checkpoint, content, dead, embedding, failure, library, root, snapshot, sound
-from clapsearch.store.reading import Reading, Root, Snapshot, at_or_below, chunks
+from clapsearch.schema import (
+    background,
+    checkpoint,
+    content,
+    dead,
+    embedding,
+    failure,
+    library,
+    root,
+    saved,
+    snapshot,
+    sound,
+    tags,
+)
+from clapsearch.store.finding import Finding
+from clapsearch.store.reading import Root, Snapshot, at_or_below, chunks
 
 # What is asked for every file is made once: SQLAlchemy takes longer to build a statement than SQLite to run it.
 _CONTENT_ID = select(content.c.id).where(content.c.hash == bindparam("hash"))
@@ -37,7 +51,7 @@ class Place:
     mtime_ns: int
 
 
-class Writing(Reading):
+class Writing(Finding):
     """Changes to a library: all of a transaction, or none."""
 
     def add_checkpoint(self, identity: Checkpoint) -> int:
@@ -107,6 +121,12 @@ class Writing(Reading):
         values = {"content_id": content_id, "checkpoint_id": checkpoint_id, "n": n, "dim": dim}
         self._connection.execute(insert(embedding).values(**values, data=data, crc=zlib.crc32(data)))
 
+    def add_tags(self, content_id: int, metadata_json: str, version: int) -> None:
+        """Store the metadata of one content, in place of what was there, and the version of its reader."""
+        # Not an upsert: SQLite lets its conflict clause overrule that of the triggers of the table.
+        self._connection.execute(delete(tags).where(tags.c.content_id == content_id))
+        self._connection.execute(insert(tags).values(content_id=content_id, version=version, data=metadata_json))
+
     def place_sound(self, place: Place, content_id: int, *, leaving: int | None = None) -> bytes | None:
         """Say that a file holds a content; returns the path that it moved here from, if it did.
 
@@ -161,6 +181,19 @@ class Writing(Reading):
             self._connection.execute(delete(embedding).where(embedding.c.content_id.in_(lost)))
             self._connection.execute(delete(content).where(content.c.id.in_(some), ~held))
         return n_sounds
+
+    def set_background(self, scores: bytes) -> None:
+        """Store the background scores of the active checkpoint: ascending little-endian float32."""
+        active = select(library.c.checkpoint_id).scalar_subquery()
+        self._connection.execute(delete(background))
+        self._connection.execute(insert(background).values(checkpoint_id=active, scores=scores))
+
+    def save_search(self, name: str, query: str | None) -> bool:
+        """Name a search, or, with None, forget the name; returns whether the name was known."""
+        was_known = self._connection.execute(delete(saved).where(saved.c.name == name)).rowcount > 0
+        if query is not None:
+            self._connection.execute(insert(saved).values(name=name, query=query))
+        return was_known
 
     def undo(self) -> None:
         """Take back all that this transaction did."""

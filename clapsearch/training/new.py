@@ -94,6 +94,7 @@ def begin_new(
     *,
     recipe: TextRecipe,
     more_texts: Sequence[str] = (),
+    audio_from: Path | None = None,
     device: str = "cpu",
     on_text: Callable[[Step], None] = lambda step: None,
     should_stop: Callable[[], bool] = lambda: False,
@@ -110,6 +111,8 @@ def begin_new(
         Keeps text space, state and text tower.
     more_texts : sequence of str
         Such as the names of classes.
+    audio_from : Path, optional
+        A checkpoint of the same size, made in the same text space, whose audio tower goes on learning.
     on_text : callable
         Told of every step of the text tower; the score is the mean cosine to the text space on held-out texts.
 
@@ -134,19 +137,28 @@ def begin_new(
     student = ClapTextModelWithProjection.from_pretrained(folder, local_files_only=True, dtype=torch.float32)
     weights = {name: value for name, value in student.state_dict().items() if name.startswith("text_")}
     tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    named = [size, recipe.options.seed, hashlib.sha256(space.components.tobytes()).hexdigest(), asdict(recipe)]
+    model = towers.new_model(size, student.config.to_dict(), weights, recipe.options.seed)
+    if audio_from is not None:
+        towers.take_audio(model, audio_from)
+    named = [
+        size,
+        str(audio_from),
+        recipe.options.seed,
+        hashlib.sha256(space.components.tobytes()).hexdigest(),
+        asdict(recipe),
+    ]
     return Start(
-        name=f"nothing ({size})",
+        name=f"nothing ({size})" if audio_from is None else audio_from.name,
         identity=hashlib.sha256(json.dumps(named).encode()).hexdigest(),
         folder=folder,
-        model=towers.new_model(size, student.config.to_dict(), weights, recipe.options.seed),
+        model=model,
         front_end=FrontEnd.from_config(FRONT_END),
         tokenizer=tokenize_with(tokenizer),
         n_tokens=lambda text: len(tokenizer(text, verbose=False)["input_ids"]),
         embed=space.embed,
         candidates=_candidates(given, held_texts, recipe),
         attributions=ATTRIBUTIONS,
-        is_new=True,
+        is_new=audio_from is None,
     )
 
 

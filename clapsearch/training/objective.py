@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch.nn.functional import log_softmax
+from torch.nn.functional import log_softmax, softmax
 
 # Cosines of a frozen text space over this make neighbours of a text share its probability.
 TEXT_TEMPERATURE = 0.05
@@ -46,11 +46,16 @@ class Bank:
     vectors: torch.Tensor
     targets: npt.NDArray[np.float16]
 
-    def loss(self, audio: torch.Tensor, logit_scale: torch.Tensor, targets: npt.NDArray[np.float32]) -> torch.Tensor:
-        """Return the cross-entropy of a batch against its targets, shape (batch, n_candidates)."""
-        vectors = self.vectors.to(audio.device)
-        wanted = torch.from_numpy(targets).to(audio.device)
-        return -(wanted * log_softmax(logit_scale * audio @ vectors.T, dim=1)).sum(dim=1).mean()
+    def loss(self, audio: torch.Tensor, logit_scale: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """Return the cross-entropy of a batch against its targets, shape (batch, n_candidates), rows that sum to 1."""
+        return -(targets * log_softmax(self._logits(audio, logit_scale), dim=1)).sum(dim=1).mean()
+
+    def opinion(self, audio: torch.Tensor, logit_scale: torch.Tensor) -> torch.Tensor:
+        """Return how well each text fits a batch to a model's ear, shape (batch, n_candidates); rows sum to 1."""
+        return softmax(self._logits(audio, logit_scale), dim=1)
+
+    def _logits(self, audio: torch.Tensor, logit_scale: torch.Tensor) -> torch.Tensor:
+        return logit_scale * audio @ self.vectors.to(audio.device).T
 
 
 def make_bank(

@@ -27,6 +27,7 @@ from clapsearch.training.options import TrainingOptions
 from clapsearch.training.start import Start
 from clapsearch.training.teacher import Teacher
 from clapsearch.training.texts import all_texts, clip_texts
+from clapsearch.training.tutor import TUTOR_RATE, Panel, Tutor, make_tutor
 from clapsearch.training.validation import Validation
 
 Begin = Callable[[Sequence[Clip], Sequence[Clip]], Start]
@@ -52,6 +53,9 @@ class Request:
         One of `towers.PARTS`.
     teacher : Path or None
         See `teacher.Teacher`.
+    tutor_steps : int
+        Steps of a convolutional network that learns first, and then, with the audio tower as it was if that had learnt
+        before, tells it what it hears; 0 for none.
     n_variants : int
         Of each sound: one as it is, the others augmented.
     n_workers : int
@@ -69,6 +73,7 @@ class Request:
     where: Mapping[str, Sequence[str]] = field(default_factory=dict)
     part: str = "all"
     teacher: Path | None = None
+    tutor_steps: int = 0
     n_variants: int = 4
     n_workers: int = 2
     half: bool = True
@@ -100,6 +105,7 @@ def train(
     begin: Begin,
     *,
     on_features: Callable[[int, int], None] = lambda n_done, n_all: None,
+    on_tutor: Callable[[Step], None] = lambda step: None,
     on_step: Callable[[Step], None] = lambda step: None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Trained:
@@ -127,28 +133,20 @@ def train(
     is_frozen = towers.has_frozen_text(model)
     if request.teacher and not is_frozen:
         raise UsageError(f"--teacher needs texts that stay where they are; give --train audio, not {request.part}")
+    if request.tutor_steps and not is_frozen:
+        raise UsageError(f"--tutor needs texts that stay where they are; give --train audio, not {request.part}")
     export.check_room(request.out, model, half=request.half)
     heard = _features(manifest, training, start.front_end, request, request.n_variants, on_features, should_stop)
     if start.is_new:
         towers.normalise_input(start.model, (heard.log_mel(i, 0) for i in range(len(heard))))
     validation = _validation(manifest, held, start, request, on_features, should_stop)
     bank = _bank(heard.clips, start, request.teacher) if is_frozen else None
-    criterion = Criterion(
-        model,
-        heard,
-        replace(request.batches, batch_size=request.options.batch_size, seed=request.options.seed),
-        bank=bank,
-        tokenizer=start.tokenizer,
-        n_accumulate=request.options.n_accumulate,
-        device=request.options.device,
-        half=request.options.half,
-    )
-    score = (lambda: validation.recall(model)) if validation and validation.is_possible else None
-    state = request.work / "state.pt"
-    trainer = Trainer(model, criterion, score, request.options, state, identity=_identity(request, heard, start))
-    trainer.run(on_step, should_stop)
+    lessons = _Lessons(heard, bank, validation, start, request, should_stop)
+    tutor = lessons.tutor(on_tutor) if bank and request.tutor_steps else None
+    told_by = Panel(tutor, model) if tutor and not start.is_new else tutor
+    history = lessons.teach(model, request.options, "state.pt", on_step, told_by)
     trained = Trained(
-        history=trainer.history,
+        history=history,
         n_training=len(heard),
         n_validation=len(validation) if validation else 0,
         failed=heard.failed + (validation.failed if validation else []),
@@ -157,6 +155,57 @@ def train(
     card = _card(request, start, trained, heard.clips)
     export.export(towers.merged(model), start.folder, request.out, card, half=request.half)
     return trained
+
+
+@dataclass(frozen=True)
+class _Lessons:
+    """What the models of one run learn from."""
+
+    heard: features.Features
+    bank: Bank | None
+    validation: Validation | None
+    start: Start
+    request: Request
+    should_stop: Callable[[], bool]
+
+    def teach(
+        self,
+        model: Any,
+        options: TrainingOptions,
+        state: str,
+        on_step: Callable[[Step], None],
+        tutor: Tutor | Panel | None = None,
+    ) -> History:
+        """Train a model as it hears, and leave its best weights in it."""
+        criterion = Criterion(
+            model,
+            self.heard,
+            replace(self.request.batches, batch_size=options.batch_size, seed=options.seed),
+            bank=self.bank,
+            tokenizer=self.start.tokenizer,
+            n_accumulate=options.n_accumulate,
+            device=options.device,
+            half=options.half,
+            tutor=tutor,
+        )
+        validation = self.validation
+        score = (lambda: validation.recall(model)) if validation and validation.is_possible else None
+        identity = _identity(replace(self.request, options=options), self.heard, self.start)
+        trainer = Trainer(model, criterion, score, options, self.request.work / state, identity=identity)
+        trainer.run(on_step, self.should_stop)
+        return trainer.history
+
+    def tutor(self, on_step: Callable[[Step], None]) -> Tutor:
+        """Teach a convolutional network."""
+        options = replace(
+            self.request.options,
+            n_steps=self.request.tutor_steps,
+            learning_rate=TUTOR_RATE,
+            patience=self.request.tutor_steps,
+        )
+        tutor = make_tutor(self.heard, self.start.model.config.projection_dim, options.seed).to(options.device)
+        self.teach(tutor, options, "tutor.pt", on_step)
+        return tutor
 
 
 def check_installed(request: Request) -> None:
@@ -248,6 +297,7 @@ def _identity(request: Request, heard: features.Features, start: Start) -> str:
         "batches": asdict(request.batches),
         "part": request.part,
         "teacher": str(request.teacher),
+        "tutor_steps": request.tutor_steps,
         "start": start.identity,
         "clips": [[clip.path, *clip_texts(clip)] for clip in heard.clips],
     }
@@ -269,7 +319,11 @@ def _card(request: Request, start: Start, trained: Trained, clips: Sequence[Clip
         "last loss": round(float(np.mean(trained.history.losses[-100:])), 4),
         "validation recall@10, best": round(max(recall for _, recall in recalls), 4) if recalls else "none",
     }
-    settings: dict[str, Any] = {"trained": request.part, "variants": request.n_variants}
+    settings: dict[str, Any] = {
+        "trained": request.part,
+        "variants": request.n_variants,
+        "tutor_steps": request.tutor_steps,
+    }
     settings |= asdict(request.options) | {"p_mix": request.batches.p_mix, "p_fused": request.batches.p_fused}
     settings |= {"torch": torch.__version__}
     return export.model_card(

@@ -142,6 +142,27 @@ def text_side(folder: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
     return model.config.text_config.to_dict(), weights
 
 
+@torch.no_grad()
+def take_audio(model: Any, folder: Path) -> None:
+    """Give a model the audio tower of a checkpoint.
+
+    Raises
+    ------
+    UsageError
+        If its shape is another.
+    """
+    other = ClapModel.from_pretrained(folder, use_safetensors=True, local_files_only=True, dtype=torch.float32)
+    weights = {
+        name: value for name, value in other.state_dict().items() if name.startswith(("audio_", "logit_scale_a"))
+    }
+    own = {
+        name: value.shape for name, value in model.state_dict().items() if name.startswith(("audio_", "logit_scale_a"))
+    }
+    if {name: value.shape for name, value in weights.items()} != own:
+        raise UsageError(f"the audio tower in {folder} has another shape than --new asks for; give its size")
+    model.load_state_dict(weights, strict=False)
+
+
 def _with_adapters(model: Any) -> Any:
     from peft import LoraConfig, get_peft_model
 

@@ -1,0 +1,116 @@
+"""How hits are printed: the forms of output, and what is said beside them."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from clapsearch.errors import UsageError
+
+if TYPE_CHECKING:
+    from clapsearch.explanation import Reason
+    from clapsearch.search import Hit
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+AsJsonl = Annotated[bool, typer.Option("--jsonl", help="Print JSON, one result a line.")]
+AsCsv = Annotated[bool, typer.Option("--csv", help="Print a table for spreadsheets.")]
+AsM3u8 = Annotated[bool, typer.Option("--m3u8", help="Print a playlist.")]
+AsRpp = Annotated[bool, typer.Option("--rpp", help="Print a REAPER project, the results at their moments in a row.")]
+AsPaths = Annotated[bool, typer.Option("--paths", help="Print bare paths, one a line.")]
+Null = Annotated[bool, typer.Option("-0", help="Print bare paths, each ended by a NUL byte instead of a newline.")]
+Moments = Annotated[bool, typer.Option("--moments", help="Show more moments of long sounds, best first.")]
+# A best hit to which so few ordinary texts come short is called none.
+POOR = 0.1
+
+
+@dataclass(frozen=True)
+class Form:
+    """One form of output; at most one may be asked for."""
+
+    json: bool = False
+    jsonl: bool = False
+    csv: bool = False
+    m3u8: bool = False
+    rpp: bool = False
+    paths: bool = False
+    null: bool = False
+    moments: bool = False
+    title: str = "clapsearch"
+
+    def check(self) -> None:
+        """Refuse two forms at once.
+
+        Raises
+        ------
+        UsageError
+        """
+        asked = {f"--{name}": getattr(self, name) for name in ("json", "jsonl", "csv", "m3u8", "rpp")}
+        asked["--paths or -0"] = self.paths or self.null
+        chosen = [name for name, is_asked in asked.items() if is_asked]
+        if len(chosen) > 1:
+            raise UsageError(f"{' and '.join(chosen)} are {len(chosen)} forms of output; choose one")
+
+
+def show(hits: "Sequence[Hit]", form: Form, reasons: "Sequence[Reason] | None" = None) -> None:
+    """Print hits."""
+    from clapsearch import outputs, present
+    from clapsearch.reaper import reaper_project
+
+    if form.json:
+        typer.echo(present.hits_json(hits, reasons))
+    elif form.jsonl:
+        typer.echo(outputs.hits_jsonl(hits), nl=False)
+    elif form.csv:
+        _write(outputs.hits_csv(hits).encode())
+    elif form.m3u8 or form.rpp:
+        export = outputs.hits_m3u8(hits) if form.m3u8 else reaper_project(hits, title=form.title)
+        _write(export.text.encode())
+        for notice in export.notices:
+            say(notice)
+    elif form.null:
+        _write(present.paths(hits, end=b"\0"))
+    elif form.paths and sys.stdout.isatty():
+        typer.echo("\n".join(present.printable(hit.path) for hit in hits))
+    elif form.paths:
+        _write(present.paths(hits))
+    elif hits:
+        typer.echo(present.hits_table(hits, reasons, moments=form.moments))
+
+
+def comment(hits: "Sequence[Hit]", offline: Sequence[bytes], *, is_limited: bool, is_empty: bool) -> None:
+    """Say on stderr what the results do not: folders that are away, nothing found, nothing that fits well.
+
+    Parameters
+    ----------
+    offline : sequence of bytes
+        Folders whose sounds were left out.
+    is_limited : bool
+        The query has filters.
+    is_empty : bool
+        The library has no sounds.
+    """
+    from clapsearch.present import printable
+
+    for root in offline:
+        say(f"{printable(root)} is offline; --include-offline shows its sounds too")
+    if not hits and is_empty and not offline:
+        say("no sounds in the library yet; add some: clapsearch index FOLDER")
+    elif not hits and not is_empty and not offline:
+        say("nothing found" + ("; no sound meets all filters and words: leave some out" if is_limited else ""))
+    standing = max((hit.standing for hit in hits if hit.standing is not None), default=None)
+    if standing is not None and standing < POOR:
+        say(f"nothing here matches well: for {1 - standing:.0%} of ordinary queries there is something nearer")
+
+
+def say(line: str) -> None:
+    """Print a line of the program's own on stderr."""
+    typer.echo(f"clapsearch: {line}", err=True)
+
+
+def _write(raw: bytes) -> None:
+    """Write bytes as they are: names need not be valid text."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(raw)
+    sys.stdout.buffer.flush()

@@ -1,0 +1,181 @@
+"""``clapsearch search`` as users type it: every example of the page, every form of output, every line that helps."""
+
+import csv
+import io
+import json
+import os
+import shlex
+import shutil
+from pathlib import Path
+
+import m3u8
+import numpy as np
+import pytest
+import rpp
+from test_cli import cli, indexed, kept
+from test_query import EXAMPLES, PAGE
+
+from clapsearch.cli.app import run
+from clapsearch.search import _moments
+
+__all__ = ["cli", "indexed", "kept"]
+
+
+def found(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[dict]:
+    """Search, and return what JSON says."""
+    assert run(["search", *arguments, "--all", "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def names(records: list[dict]) -> list[str]:
+    return [Path(record["path"]).name for record in records]
+
+
+@pytest.fixture
+def at_home(indexed: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The indexed sounds, from a folder that has the files which the page's examples name."""
+    for name in ("ref.wav", "other.wav"):
+        shutil.copy(indexed / "long.wav", indexed.parent / name)
+    monkeypatch.chdir(indexed.parent)
+    return indexed
+
+
+@pytest.mark.parametrize("text", EXAMPLES)
+def test_every_example_of_the_page_is_answered(at_home: Path, capsys: pytest.CaptureFixture[str], text: str) -> None:
+    assert run(["search", text]) == 0
+    assert "cannot" not in capsys.readouterr().err
+
+
+def test_the_commands_of_the_page_are_answered(at_home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = [line.strip() for line in PAGE.read_text().splitlines() if line.startswith("    clapsearch")]
+    assert len(lines) >= 2
+    for line in lines:
+        assert run(shlex.split(line)[1:]) == 0, line
+        assert capsys.readouterr().out.startswith("rank")
+
+
+def test_filters_and_words_as_flags_and_as_one_line(indexed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    by_line = found(capsys, "rain in:group1 -sound4 ext:wav dur:<2")
+    by_flags = found(
+        *(
+            capsys,
+            "rain",
+            "--under",
+            str(indexed / "group1"),
+            "--not",
+            "sound4",
+            "--ext",
+            "wav",
+            "--max-duration",
+            "1.9",
+        )
+    )
+    assert by_line == by_flags
+    assert names(by_line)
+    assert all("/group1/" in record["path"] for record in by_line)
+
+
+def test_an_exact_name_comes_first(indexed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("sound5.wav", "sound3"):
+        assert names(found(capsys, name))[0].startswith(name)
+
+
+def test_words_need_no_model(
+    indexed: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("clapsearch.choice.embedder_for_questions", lambda *_: pytest.fail("a model was asked for"))
+    records = found(capsys, "sound2", "--mode", "words")
+    assert names(records) == ["sound2.wav"]
+    assert records[0]["score"] is None
+    assert names(found(capsys, "in:group0 dur:<100")) == sorted(names(found(capsys, "in:group0")))
+
+
+def test_every_form_is_read_back_by_others(indexed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    records = found(capsys, "rain")
+    paths = [record["path"] for record in records]
+
+    def printed(form: str) -> str:
+        assert run(["search", "rain", "--all", form]) == 0
+        return capsys.readouterr().out
+
+    assert [json.loads(line)["path"] for line in printed("--jsonl").splitlines()] == paths
+    rows = list(csv.DictReader(io.StringIO(printed("--csv"), newline="")))
+    assert [row["path"] for row in rows] == paths
+    assert float(rows[0]["score"]) == pytest.approx(records[0]["score"])
+    assert [segment.uri for segment in m3u8.loads(printed("--m3u8")).segments] == paths
+    project = rpp.loads(printed("--rpp"))
+    assert [source.find("FILE")[1] for source in project.findall(".//SOURCE")] == paths
+    assert printed("--paths").splitlines() == paths
+    assert printed("-0").split("\0")[:-1] == paths
+
+
+def test_the_reason_is_said(indexed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["search", "sound2 + rain", "--explain", "-k", "1"]) == 0
+    out = capsys.readouterr().out
+    assert "name: [sound 2]" in out
+    assert "heard: sound2 " in out
+    assert " by sound" in out
+    records = found(capsys, "sound2 -rain", "--explain")
+    assert set(records[0]["why"]["parts"]) == {"sound2", "-rain"}
+    assert records[0]["why"]["ranks"]["words"] >= 1
+
+
+def test_moments_of_a_long_sound_are_listed(indexed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (record,) = found(capsys, "rain name:long")
+    assert record["start_s"] == record["moments"][0]["start_s"]
+    assert run(["search", "rain name:long", "--moments"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 1 + len(record["moments"])
+
+
+def test_moments_do_not_overlap_and_are_best_first() -> None:
+    scores = np.array([0.1, 0.5, 0.4, 0.2, 0.3, 0.45])  # at 0, 5, 10, 15, 20 and, right-aligned, 22 s
+    found = list(_moments(scores, 32.0, 10.0))
+    assert [(each.start_s, each.end_s, each.score) for each in found] == [(5, 15, 0.5), (22, 32, 0.45)]
+
+
+def test_searches_are_saved_and_asked_again(indexed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["save", "doors", "rain in:group1"]) == 0
+    assert run(["saved"]) == 0
+    assert capsys.readouterr().out == "doors  rain in:group1\n"
+    assert found(capsys, "--saved", "doors") == found(capsys, "rain in:group1")
+    assert found(capsys, "--saved", "doors", "dur:<0.01") == []
+    assert run(["save", "doors", "--forget"]) == 0
+    for arguments in (["search", "--saved", "doors"], ["save", "doors", "--forget"]):
+        assert run(arguments) == 1
+        assert capsys.readouterr().err == "clapsearch: no search is saved as 'doors'; clapsearch saved lists them\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "line"),
+    [
+        (["search", 'rain "tin'], 2, "clapsearch: cannot read the query: this quote is not closed"),
+        (["search"], 2, "clapsearch: the query is empty"),
+        (["search", "-thunder"], 2, 'goes after --: clapsearch search -- "-thunder rain"'),
+        (["search", "--", "-thunder"], 2, "clapsearch: only what is unwanted is named"),
+        (["search", "rain", "--csv", "--json"], 2, "clapsearch: --json and --csv are 2 forms of output; choose one"),
+        (["search", "rain", "--mode", "smell"], 2, "clapsearch: --mode is smell; it is one of hybrid, sound, words"),
+        (["search", "like:gone.wav", "--mode", "words"], 2, "clapsearch: --mode words compares words only"),
+        (["search", "like:gone.wav"], 1, "gone.wav: cannot be read: No such file or directory"),
+        (["save", "x", 'rain "tin'], 2, "clapsearch: cannot read the query: this quote is not closed"),
+        (["save", "x"], 2, "clapsearch: save takes a NAME and a QUERY, or a NAME and --forget"),
+    ],
+)
+def test_what_cannot_be_asked_is_explained(
+    indexed: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], code: int, line: str
+) -> None:
+    assert run(arguments) == code
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert line in err
+
+
+def test_nothing_found_is_no_error(indexed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["search", "rain dur:>1000"]) == 0
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err == "clapsearch: nothing found; no sound meets all filters and words: leave some out\n"
+
+
+def test_a_sound_is_no_result_of_itself(indexed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = os.fspath(indexed / "long.wav")
+    assert "long.wav" not in names(found(capsys, f"like:{file} + rain"))

@@ -1,0 +1,217 @@
+"""The query language: what each piece means, what cannot be read and where, and the vector that comes of it."""
+
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+from test_store import unit_rows
+
+from clapsearch.cli.asking import Flags, joined, question
+from clapsearch.criteria import Choice, Criteria, Range
+from clapsearch.errors import QueryError
+from clapsearch.query import Likeness, Phrase, Query, embed, parse
+
+PAGE = Path(__file__).parents[1] / "docs" / "query.md"
+# The cells of its tables' first column.
+EXAMPLES = [
+    cell for row in re.findall(r"^\| (`.*?) \|", PAGE.read_text(), re.MULTILINE) for cell in re.findall("`(.+?)`", row)
+]
+
+
+@pytest.mark.parametrize("text", EXAMPLES)
+def test_every_example_of_the_page_is_read(text: str) -> None:
+    query = parse(text)
+    assert query.is_sounding or query.criteria
+
+
+def test_the_page_has_examples_of_every_field() -> None:
+    from clapsearch.query.parser import FIELDS
+
+    assert {field for field in FIELDS if any(f"{field}:" in text for text in EXAMPLES)} == set(FIELDS)
+
+
+def test_words_that_follow_each_other_are_one_phrase_whatever_stands_between() -> None:
+    assert parse("rain on -thunder a tin ext:wav roof").phrases == (
+        Phrase("thunder", -1.0),
+        Phrase("rain on a tin roof"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "phrases"),
+    [
+        ("rain + wind", [("rain", 1, False), ("wind", 1, False)]),
+        ("rain +wind blows", [("rain", 1, False), ("wind", 1, False), ("blows", 1, False)]),
+        ('"glass   break"', [("glass break", 1, True)]),
+        ('-"far away" rain', [("far away", -1, True), ("rain", 1, False)]),
+        ("2:whoosh .5:fire", [("whoosh", 2, False), ("fire", 0.5, False)]),
+        ("-0.5:fire lo-fi rain", [("fire", -0.5, False), ("lo-fi rain", 1, False)]),
+    ],
+)
+def test_phrases(text: str, phrases: list[tuple[str, float, bool]]) -> None:
+    found = parse(text).phrases
+    assert sorted((each.text, each.weight, each.is_exact) for each in found) == sorted(phrases)
+
+
+def test_sounds_to_be_like() -> None:
+    query = parse('like:"my file.wav" -2:like:b.wav')
+    assert query.likenesses == (Likeness(Path("my file.wav")), Likeness(Path("b.wav"), -2.0))
+
+
+@pytest.mark.parametrize(
+    ("text", "column", "values"),
+    [
+        ("dur:<3", "duration_s", Range(None, 3, has_high=False)),
+        ("dur:>=500ms", "duration_s", Range(0.5)),
+        ("dur:1:30..2m", "duration_s", Range(90, 120)),
+        ("dur:1:00:05..", "duration_s", Range(3605)),
+        ("dur:3", "duration_s", Range(2.5, 3.5)),
+        ("dur:>1 dur:<=4", "duration_s", Range(1, 4, has_low=False)),
+        ("sr:>=96k", "sr", Range(96_000)),
+        ("sr:44.1k", "sr", Range(44_100, 44_100)),
+        ("ch:2", "channels", Range(2, 2)),
+        ("after:2024-05", "dated", Range(datetime(2024, 5, 1, tzinfo=UTC).timestamp())),
+        ("before:2024-05-17", "dated", Range(None, datetime(2024, 5, 17, tzinfo=UTC).timestamp(), has_high=False)),
+    ],
+)
+def test_ranges(text: str, column: str, values: Range) -> None:
+    assert parse(text).criteria.numbers == ((column, values),)
+
+
+def test_choices() -> None:
+    found = parse('in:Foley -in:old ext:.WAV ext:flac -ext:mp3 cat:RAIN name:"take 3" tag:zoom').criteria
+    assert found == Criteria(
+        under=Choice(("Foley",), ("old",)),
+        ext=Choice(("wav", "flac"), ("mp3",)),
+        cat=Choice(("rain",)),
+        name=Choice(("take 3",)),
+        tag=Choice(("zoom",)),
+    )
+
+
+def test_a_folder_written_as_a_path_is_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert parse("in:./a/../b").criteria.under == Choice((str(tmp_path / "b"),))
+
+
+@pytest.mark.parametrize(
+    ("text", "caret", "reason"),
+    [
+        ('rain "tin', "     ^", "this quote is not closed"),
+        ("rain foo:bar", "     ^^^^^^^", "no field is called foo:; there are like:, in:"),
+        ("rain durr:<3", "     ^^^^^^^", "did you mean dur:?"),
+        ("dur:>5 dur:<3", "       ^^^^^^", "no sound can meet this range"),
+        ("dur:3..1", "^^^^^^^^", "no sound can meet this range"),
+        ("ch:>2 ch:<=2", "      ^^^^^^", "no sound can meet this range"),
+        ("sr:>=abc", "^^^^^^^^", "a sample rate is like"),
+        ("dur:<", "^^^^^", "a duration is like"),
+        ("before:2024-13", "^^^^^^^^^^^^^^", "a date is like"),
+        ("ch:two", "^^^^^^", "a number of channels is like"),
+        ("rain - thunder", "     ^", "a minus stands right before"),
+        ("0:rain", "^^^^^^", "a weight is above 0 and at most 100"),
+        ("101:rain", "^^^^^^^^", "a weight is above 0 and at most 100"),
+        ("2:ext:wav", "^^^^^^^^^", "takes no weight"),
+        ("-dur:<3", "^^^^^^^", "turn it round"),
+        ("rain in:", "     ^^^", "nothing stands after in:"),
+        ('rain ""', "     ^^", "there is nothing between the quotes"),
+        ('rain -"!!"', "     ^^^^^", "there is no word in it"),
+    ],
+)
+def test_what_cannot_be_read_is_pointed_at(text: str, caret: str, reason: str) -> None:
+    with pytest.raises(QueryError, match=r"^cannot read the query: ") as error:
+        parse(text)
+    first, shown, marks = str(error.value).split("\n")
+    assert reason in first
+    assert (shown, marks) == (f"  {text}", f"  {caret}")
+
+
+@pytest.mark.parametrize("text", ["", "   ", "+", "?!"])
+def test_a_query_of_nothing_is_refused(text: str) -> None:
+    with pytest.raises(QueryError, match="the query is empty"):
+        parse(text)
+
+
+@pytest.mark.parametrize("text", ["a\0b", "rain\x1b[31m", "rain\x07"])
+def test_control_characters_are_refused(text: str) -> None:
+    with pytest.raises(QueryError, match="control characters"):
+        parse(text)
+
+
+def test_flags_say_the_same_as_the_query(tmp_path: Path) -> None:
+    flags = Flags(
+        without=["far away"],
+        like=["a.wav"],
+        under=["Foley", str(tmp_path)],
+        ext=["wav"],
+        cat=["RAIN"],
+        name=["take 3"],
+        tag=["zoom"],
+        min_duration="1",
+        max_duration="2m",
+        sr=">=96k",
+        channels="2",
+        before="2025",
+        after="2024",
+        min_score=0.2,
+    )
+    said = f'rain like:a.wav in:Foley in:{tmp_path} ext:wav cat:RAIN name:"take 3" tag:zoom dur:1..2m sr:>=96k ch:2'
+    expected = parse(f"{said} before:2025 after:2024", min_score=0.2)
+    found = question(["rain"], flags)
+    assert (found.criteria, found.likenesses, found.min_score) == (expected.criteria, expected.likenesses, 0.2)
+    assert set(found.phrases) == {Phrase("rain"), Phrase("far away", -1.0)}
+
+
+def test_a_flag_that_cannot_be_read_is_named() -> None:
+    with pytest.raises(QueryError, match=r"cannot read dur:'>=long': a duration is like"):
+        question(["rain"], Flags(min_duration="long"))
+
+
+def test_several_arguments_are_one_query_and_keep_the_quotes_that_the_shell_took() -> None:
+    assert joined(["rain", "name:take 3", "-ext:mp3"]) == 'rain name:"take 3" -ext:mp3'
+    assert joined(['name:"take 3" rain']) == 'name:"take 3" rain'
+
+
+# The vector.
+
+AXES = dict(zip(["rain", "thunder", "wind"], np.eye(3, 8, dtype=np.float32), strict=True))
+
+
+def vector(text: str) -> np.ndarray:
+    found = embed(parse(text), AXES.__getitem__, lambda file: AXES[file.stem])
+    assert found is not None
+    return found
+
+
+def test_a_phrase_alone_is_its_own_vector() -> None:
+    rain = unit_rows(1, seed=3)[0]
+    np.testing.assert_allclose(embed(parse("rain"), lambda text: rain, lambda file: rain), rain, atol=1e-7)
+
+
+def test_weights_scale_a_minus_subtracts_and_sums_are_unit() -> None:
+    found = vector("2:rain -thunder 0.5:like:wind.wav")
+    np.testing.assert_allclose(found[:3], np.array([2, -1, 0.5]) / np.sqrt(5.25), atol=1e-6)
+    assert np.linalg.norm(found) == pytest.approx(1)
+
+
+def test_filters_alone_have_no_vector() -> None:
+    assert embed(parse("ext:wav"), AXES.__getitem__, lambda file: AXES[file.stem]) is None
+
+
+@pytest.mark.parametrize(("text", "reason"), [("-rain", "only what is unwanted"), ("rain -rain", "cancel each other")])
+def test_a_query_without_a_direction_is_refused(text: str, reason: str) -> None:
+    with pytest.raises(QueryError, match=reason):
+        vector(text)
+
+
+def test_ranges_meet() -> None:
+    assert Range(1, 3) & Range(2, None, has_low=False) == Range(2, 3, has_low=False)
+    assert Range(1) & Range(1, has_low=False) == Range(1, has_low=False)
+    assert (Range(2) & Range(None, 2)).is_empty is False
+    assert (Range(2, has_low=False) & Range(None, 2)).is_empty is True
+
+
+def test_a_query_is_a_value() -> None:
+    assert parse("rain ext:wav") == parse("ext:wav  rain")
+    assert Query() != parse("rain")
