@@ -1,5 +1,6 @@
 """Why a hit came up: which part of the query, which moment, which words."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from clapsearch.candidates import Vector, expression
-from clapsearch.query import Query
+from clapsearch.query import UNWANTED, Query
 from clapsearch.search import Hit, open_index
 from clapsearch.store import Library
 
@@ -19,7 +20,8 @@ class Reason:
     Attributes
     ----------
     parts : tuple of (str, float)
-        Each part of the query, and its cosine to the moment, or whole, that is nearest to it.
+        Each part of the query, and its cosine to the moment, or whole, that is nearest to it; not a number for a
+        sound that is no longer there.
     places : mapping of str to int
         Its rank by ``sound``, by ``words``, and, called what was asked for, by ``name``.
     words : mapping of str to str
@@ -40,21 +42,21 @@ def explain(
 ) -> list[Reason]:
     """Return the reason for each hit of a query; its parts are compared only where the hits have scores."""
     is_heard = any(not np.isnan(hit.score) for hit in hits)
-    vectors = {_name(each.text, each.weight): embed_text(each.text) for each in query.phrases if is_heard}
-    vectors |= {
-        _name(f"like:{each.file.name}", each.weight): embed_file(each.file) for each in query.likenesses if is_heard
-    }
+    vectors = [(_name(each.text, each.weight), embed_text(each.text)) for each in query.phrases if is_heard]
+    vectors += [
+        (_name(f"like:{each.file.name}", each.weight), embed_file(each.file)) for each in query.likenesses if is_heard
+    ]
     with library.reading() as reading:
         index = open_index(reading, library.snapshots)
         ids = np.array([hit.embedding_id for hit in hits], np.int64)
-        scores = {
-            name: dict(zip(*map(np.ndarray.tolist, index.of(vector, ids)), strict=True))
-            for name, vector in vectors.items()
-        }
+        scores = [
+            (name, dict(zip(*map(np.ndarray.tolist, index.of(vector, ids)), strict=True))) for name, vector in vectors
+        ]
         words = reading.extracts(expression(query), [hit.sound_id for hit in hits])
     return [
         Reason(
-            parts=tuple((name, of[hit.embedding_id]) for name, of in scores.items()),
+            # A writer may have replaced it since the search.
+            parts=tuple((name, of.get(hit.embedding_id, math.nan)) for name, of in scores),
             places=hit.places,
             words=words.get(hit.sound_id, {}),
         )
@@ -63,5 +65,6 @@ def explain(
 
 
 def _name(text: str, weight: float) -> str:
-    sign = "-" if weight < 0 else ""
-    return f"{sign}{text}" if abs(weight) == 1 else f"{sign}{abs(weight):g}:{text}"
+    """Return a part as it would be typed."""
+    sign, usual = ("-", UNWANTED) if weight < 0 else ("", 1.0)
+    return f"{sign}{text}" if abs(weight) == usual else f"{sign}{abs(weight):g}:{text}"

@@ -93,8 +93,9 @@ sound = Table(
     UniqueConstraint("root_id", "relpath"),
 )
 
-# What to find sounds by beside the numbers of their contents; `called`: the file's name less its ending, its words run together;
-# `dated`: when it was recorded, by its metadata, or else changed: the time on the clocks there, as unix seconds.
+# What to find sounds by beside the numbers of their contents; `called`: the file's name less its ending, its words run
+# together; `dated`: when it was recorded, by its metadata, or else changed: the time on the clocks there, as unix
+# seconds.
 facet = Table(
     "facet",
     metadata,

@@ -22,6 +22,8 @@ def refresh(library: Library, embed_text: Callable[[str], Vector]) -> None:
         if reading.counts().sounds < MIN_SOUNDS:
             return
         index = open_index(reading, library.snapshots)
+        if not len(index):  # all damaged
+            return
         scores = np.sort([best(index, embed_text(text)) for text in texts()]).astype("<f4")
     with library.writing() as writing:
         writing.set_background(scores.tobytes())

@@ -94,9 +94,7 @@ def test_a_good_sound_without_a_name_and_a_name_without_a_good_sound_both_rise(
 
 
 @pytest.mark.parametrize("text", ["rain", "rain on a tin roof", "the of", '"rain tin"', "2:rain + wind"])
-def test_without_a_word_in_common_hybrid_is_sound_to_the_order(
-    library: Library, many: list[Entry], text: str
-) -> None:
+def test_without_a_word_in_common_hybrid_is_sound_to_the_order(library: Library, many: list[Entry], text: str) -> None:
     by_sound = ask(library, VECTOR, parse(text), mode="sound", top_k=300)
     assert paths(by_sound) == best(many)
     for top_k in (1, 10, 300):
@@ -304,9 +302,7 @@ def test_takes_do_not_use_up_the_results(library: Library, many: list[Entry]) ->
     assert len(words) == 1
 
 
-def test_standing_is_the_share_of_ordinary_texts_that_find_nothing_as_near(
-    library: Library, many: list[Entry]
-) -> None:
+def test_standing_is_the_share_of_ordinary_texts_that_find_nothing_as_near(library: Library, many: list[Entry]) -> None:
     scores = np.array([-0.5, 0.0, 0.5, 0.9], "<f4")
     with library.writing() as writing:
         writing.set_background(scores.tobytes())

@@ -15,12 +15,11 @@ from clapsearch.evaluation.clips import Clip
 from clapsearch.evaluation.collection import Collection
 from clapsearch.evaluation.evaluation import query_vectors
 from clapsearch.evaluation.metrics import mean_interval
-from clapsearch.query import Phrase, Query, embed
+from clapsearch.query import UNWANTED, Phrase, Query, embed
 from clapsearch.search import search
 
 DEPTH = 10  # how many answers are looked at
 WEIGHTS = (0.5, 1.0, 2.0)
-DEFAULT = 1.0  # what ``-x`` means
 MODES = ("sound", "hybrid")
 Values = npt.NDArray[np.float64]
 Vector = npt.NDArray[np.float32]
@@ -64,7 +63,7 @@ class Minus:
             mode: {f"{weight:g}": _figures(each, ways[0.0], is_base=not weight) for weight, each in ways.items()}
             for mode, ways in self.found.items()
         }
-        return {"default": f"{DEFAULT:g}", "n_pairs": len(self.pairs), "pairs": self.pairs, "modes": modes}
+        return {"default": f"{UNWANTED:g}", "n_pairs": len(self.pairs), "pairs": self.pairs, "modes": modes}
 
 
 def _figures(found: Found, base: Found, *, is_base: bool) -> dict[str, Any]:

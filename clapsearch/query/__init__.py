@@ -1,7 +1,7 @@
 """What the user typed, understood, and made one unit vector."""
 
 from clapsearch.query.model import Likeness, Phrase, Query
-from clapsearch.query.parser import EXAMPLE, parse, part
+from clapsearch.query.parser import EXAMPLE, UNWANTED, parse, part
 from clapsearch.query.vector import check_top_k, embed
 
-__all__ = ["EXAMPLE", "Likeness", "Phrase", "Query", "check_top_k", "embed", "parse", "part"]
+__all__ = ["EXAMPLE", "UNWANTED", "Likeness", "Phrase", "Query", "check_top_k", "embed", "parse", "part"]

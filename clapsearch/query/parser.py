@@ -14,6 +14,9 @@ from clapsearch.query.model import Likeness, Phrase, Query
 from clapsearch.wording import words
 
 MAX_WEIGHT = 100.0
+# Of -WORD, unless it is given: it halves the share of what is unwanted among the results and costs little of what is
+# wanted; a whole one costs a third of that (``clapsearch eval --choice minus``).
+UNWANTED = 0.5
 EXAMPLE = 'describe a sound, as in: clapsearch search "rain on a tin roof"'
 # Fields by name: what a value is one of, or a number of.
 CHOICES = ("in", "ext", "cat", "name", "tag")
@@ -113,7 +116,7 @@ class _Reader:
         self.words.clear()
 
     def _weight(self, token: Token) -> float:
-        weight = float(token.weight or 1)
+        weight = float(token.weight or (UNWANTED if token.sign == "-" else 1))
         if not 0 < weight <= MAX_WEIGHT:
             raise self._error(
                 token, f"a weight is above 0 and at most {MAX_WEIGHT:g}; a minus subtracts, as in -thunder"
