@@ -36,10 +36,15 @@ bench: $(VENV)/dev
 # LIBRARY: a folder with manifest.csv and a teacher's audioset_posteriors.npz; WORK: states, sounds and the result.
 LIBRARY ?= $(error make checkpoint needs LIBRARY=FOLDER and WORK=FOLDER)
 WORK ?= $(error make checkpoint needs LIBRARY=FOLDER and WORK=FOLDER)
+TRAIN = $(BIN)/clapsearch train $(WORK)/manifest.csv --audio $(LIBRARY) \
+	--teacher $(LIBRARY)/audioset_posteriors.npz --new mini
 checkpoint: $(VENV)/dev
 	$(BIN)/python -m clapsearch.training.recipe $(LIBRARY)/manifest.csv $(WORK)
-	$(BIN)/clapsearch train $(WORK)/manifest.csv --audio $(LIBRARY) --teacher $(LIBRARY)/audioset_posteriors.npz \
-	    --new mini --steps 16000 --variants 6 --validate-every 500 --patience 100 --out $(WORK)/mini
+	$(TRAIN) --steps 16000 --variants 6 --validate-every 500 --patience 100 --out $(WORK)/first
+	mkdir -p $(WORK)/mini-work
+	cp -r $(WORK)/first-work/text $(WORK)/first-work/text_space.npz $(WORK)/mini-work
+	$(TRAIN) --from $(WORK)/first --tutor 4000 --steps 6000 --learning-rate 5e-4 --mix 0.5 --variants 12 \
+	    --validate-every 6000 --out $(WORK)/mini
 
 $(VENV)/runtime: pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11" >&2; exit 1; }

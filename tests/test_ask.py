@@ -134,10 +134,11 @@ def test_moments_do_not_overlap_and_are_best_first() -> None:
 
 
 def test_searches_are_saved_and_asked_again(indexed: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["save", "doors", "rain in:group1"]) == 0
+    assert run(["save", "doors", "ext:wav rain in:group1"]) == 0
     assert run(["saved"]) == 0
-    assert capsys.readouterr().out == "doors  rain in:group1\n"
-    assert found(capsys, "--saved", "doors") == found(capsys, "rain in:group1")
+    assert capsys.readouterr().out == "doors  ext:wav rain in:group1\n"
+    assert found(capsys, "--saved", "doors") == found(capsys, "ext:wav rain in:group1")
+    assert found(capsys, "--saved", "doors", "dur:<9") == found(capsys, "ext:wav rain in:group1 dur:<9")
     assert found(capsys, "--saved", "doors", "dur:<0.01") == []
     assert run(["save", "doors", "--forget"]) == 0
     for arguments in (["search", "--saved", "doors"], ["save", "doors", "--forget"]):

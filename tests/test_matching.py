@@ -7,9 +7,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from pathlib import PurePath
+from typing import Any
 
 import pytest
 from catalogue import Entry, add, ask, paths, score
+from sqlalchemy import event
 from test_store import unit_rows
 
 from clapsearch.criteria import Choice, Criteria
@@ -173,6 +175,24 @@ def let_through(library: Library, criteria: Criteria) -> set[str]:
 
 def test_nothing_asked_lets_all_through(library: Library) -> None:
     assert let_through(library, Criteria()) == {each.path for each in ENTRIES}
+
+
+@pytest.mark.parametrize("text", SINGLE)
+def test_no_criterion_is_walked_through_where_ids_are_given(library: Library, text: str) -> None:
+    """SQLite would take ``ext = 'wav'`` for rarer than a few ids, and read all WAV files for each of them."""
+    plans: list[list[str]] = []
+
+    def explained(_connection: Any, cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        if "embedding.id IN" in statement:
+            plan = cursor.connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)
+            plans.append([detail for *_, detail in plan])
+
+    event.listen(library._reader, "before_cursor_execute", explained)
+    with library.reading() as reading:
+        reading.sounds([1, 2, 3], reading.scope(parse(text).criteria))
+    (plan,) = plans
+    assert plan[0] == "SEARCH embedding USING INTEGER PRIMARY KEY (rowid=?)"
+    assert not any("ix_facet" in step or "ix_content" in step for step in plan)
 
 
 @pytest.mark.parametrize("text", SINGLE)

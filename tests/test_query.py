@@ -158,14 +158,14 @@ def test_flags_say_the_same_as_the_query(tmp_path: Path) -> None:
     )
     said = f'rain like:a.wav in:Foley in:{tmp_path} ext:wav cat:RAIN name:"take 3" tag:zoom dur:1..2m sr:>=96k ch:2'
     expected = parse(f"{said} before:2025 after:2024", min_score=0.2)
-    found = question(["rain"], flags)
+    found = question("rain", flags)
     assert (found.criteria, found.likenesses, found.min_score) == (expected.criteria, expected.likenesses, 0.2)
     assert set(found.phrases) == {Phrase("rain"), Phrase("far away", -0.5)}
 
 
 def test_a_flag_that_cannot_be_read_is_named() -> None:
     with pytest.raises(QueryError, match=r"cannot read dur:'>=long': a duration is like"):
-        question(["rain"], Flags(min_duration="long"))
+        question("rain", Flags(min_duration="long"))
 
 
 def test_several_arguments_are_one_query_and_keep_the_quotes_that_the_shell_took() -> None:
@@ -199,7 +199,9 @@ def test_filters_alone_have_no_vector() -> None:
     assert embed(parse("ext:wav"), AXES.__getitem__, lambda file: AXES[file.stem]) is None
 
 
-@pytest.mark.parametrize(("text", "reason"), [("-rain", "only what is unwanted"), ("rain -1:rain", "cancel each other")])
+@pytest.mark.parametrize(
+    ("text", "reason"), [("-rain", "only what is unwanted"), ("rain -1:rain", "cancel each other")]
+)
 def test_a_query_without_a_direction_is_refused(text: str, reason: str) -> None:
     with pytest.raises(QueryError, match=reason):
         vector(text)

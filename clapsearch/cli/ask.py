@@ -86,8 +86,8 @@ def search(
     form = showing.Form(as_json, as_jsonl, as_csv, as_m3u8, as_rpp, as_paths, null, moments, title or "clapsearch")
     form.check()
     with api.Session(resolve(library=library, device=device, offline=offline)) as session:
-        words = [*([asking.recall(session, saved)] if saved else []), *(query or ())]
-        asked = asking.question(words, flags)
+        kept = asking.recall(session, saved) + " " if saved else ""
+        asked = asking.question(kept + asking.joined(query or ()), flags)
         hits = session.search(asked, mode=mode, top_k=top, include_offline=include_offline, collapse=not every)
         showing.show(hits, form, session.explain(asked, hits) if explain else None)
         left_out = [] if include_offline else session.offline()

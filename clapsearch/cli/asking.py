@@ -67,8 +67,8 @@ class Flags:
     min_score: float | None = None
 
 
-def question(words: Sequence[str] | None, flags: Flags = Flags()) -> "Query":
-    """Read a query from arguments and flags.
+def question(text: str, flags: Flags) -> "Query":
+    """Read a query and the flags that add to it.
 
     Raises
     ------
@@ -76,7 +76,7 @@ def question(words: Sequence[str] | None, flags: Flags = Flags()) -> "Query":
     """
     from clapsearch.query import parse
 
-    return parse(joined(words or ()), list(_parts(flags)), min_score=flags.min_score)
+    return parse(text, list(_parts(flags)), min_score=flags.min_score)
 
 
 def joined(words: Sequence[str]) -> str:

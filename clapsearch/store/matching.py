@@ -36,7 +36,7 @@ class Limit:
     condition : Condition
         What a row of ``sound``, joined with ``content`` and ``facet``, has to meet; no index is used for it.
     ids : Ids or None
-        Select the ids of the sounds that meet it, by an index (one may come twice); None where it excludes.
+        Select the ids of the sounds that meet it, by an index (one may come twice); None where there is no short way.
     """
 
     condition: Condition
@@ -47,7 +47,8 @@ def limits(criteria: Criteria, roots: Sequence[Root]) -> list[Limit]:
     """Return what the sounds of a search have to meet."""
     found = [
         *_chosen(criteria.under, [_under(place, roots) for place in criteria.under.any_of + criteria.under.none_of]),
-        *_chosen(criteria.ext, [_ending(ext) for ext in criteria.ext.any_of + criteria.ext.none_of]),
+        *_chosen(Choice(criteria.ext.any_of), [_ending(ext) for ext in criteria.ext.any_of]),
+        *_other_endings(criteria.ext.none_of),
         *_chosen(criteria.cat, [_category(cat) for cat in criteria.cat.any_of + criteria.cat.none_of]),
         *_chosen(criteria.name, [_says("name", text) for text in criteria.name.any_of + criteria.name.none_of]),
         *_chosen(criteria.tag, [_says("tags", text) for text in criteria.tag.any_of + criteria.tag.none_of]),
@@ -120,6 +121,17 @@ def _either(parts: Iterable[Ids | None]) -> Ids:
 
 def _ending(ext: str) -> Limit:
     return Limit(plain(facet.c.ext) == ext, select(facet.c.sound_id).where(facet.c.ext == ext))
+
+
+def _other_endings(unwanted: Sequence[str]) -> Iterator[Limit]:
+    """Where nearly all files are WAV, the others are few: what is before, between and after the unwanted ones."""
+    if unwanted:
+        ends = sorted(set(unwanted))
+        gaps = [and_(facet.c.ext > low, facet.c.ext < high) for low, high in itertools.pairwise(ends)]
+        ids = _either(
+            select(facet.c.sound_id).where(gap) for gap in [facet.c.ext < ends[0], *gaps, facet.c.ext > ends[-1]]
+        )
+        yield Limit(plain(facet.c.ext).not_in(unwanted), ids)
 
 
 def _category(cat: str) -> Limit:

@@ -27,7 +27,7 @@ from clapsearch.training.options import TrainingOptions
 from clapsearch.training.start import Start
 from clapsearch.training.teacher import Teacher
 from clapsearch.training.texts import all_texts, clip_texts
-from clapsearch.training.tutor import TUTOR_RATE, Panel, Tutor, make_tutor
+from clapsearch.training.tutor import TUTOR_DECAY, TUTOR_MIX, TUTOR_RATE, Panel, Tutor, make_tutor
 from clapsearch.training.validation import Validation
 
 Begin = Callable[[Sequence[Clip], Sequence[Clip]], Start]
@@ -175,12 +175,15 @@ class _Lessons:
         state: str,
         on_step: Callable[[Step], None],
         tutor: Tutor | Panel | None = None,
+        *,
+        p_mix: float | None = None,
     ) -> History:
         """Train a model as it hears, and leave its best weights in it."""
+        batches = self.request.batches if p_mix is None else replace(self.request.batches, p_mix=p_mix)
         criterion = Criterion(
             model,
             self.heard,
-            replace(self.request.batches, batch_size=options.batch_size, seed=options.seed),
+            replace(batches, batch_size=options.batch_size, seed=options.seed),
             bank=self.bank,
             tokenizer=self.start.tokenizer,
             n_accumulate=options.n_accumulate,
@@ -201,10 +204,11 @@ class _Lessons:
             self.request.options,
             n_steps=self.request.tutor_steps,
             learning_rate=TUTOR_RATE,
+            weight_decay=TUTOR_DECAY,
             patience=self.request.tutor_steps,
         )
         tutor = make_tutor(self.heard, self.start.model.config.projection_dim, options.seed).to(options.device)
-        self.teach(tutor, options, "tutor.pt", on_step)
+        self.teach(tutor, options, "tutor.pt", on_step, p_mix=TUTOR_MIX)
         return tutor
 
 

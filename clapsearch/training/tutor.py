@@ -18,6 +18,8 @@ from clapsearch.training.features import Features
 
 WIDTH = 24  # channels of the first layer; the others have 2, 4 and 8 times as many
 TUTOR_RATE = 2e-3  # learning rate at its highest
+TUTOR_DECAY = 0.02
+TUTOR_MIX = 0.3  # share of sounds mixed with another
 PANEL_SHARE = 0.7  # of the tutor, in a panel
 PANEL_LOG_GAIN = 0.1
 _DROPOUT = 0.2
