@@ -472,9 +472,9 @@ def test_status_imports_no_model_and_no_index(indexed: Path) -> None:
 
 def test_every_command_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:
     commands = list(get_command(app).commands)  # type: ignore[attr-defined]
-    questions = ["search", "similar", "describe", "moments", "extract", "save", "saved", "collect", "play"]
+    questions = ["search", "similar", "describe", "moments", "extract", "collect", "play", "open", "save", "saved"]
     upkeep = ["info", "duplicates", "status", "verify", "forget", "relocate", "reembed", "backup"]
-    assert commands == [*questions, "index", "watch", *upkeep, "open", "eval", "train", "demo"]
+    assert commands == ["index", "watch", *questions, *upkeep, "eval", "train", "demo"]
     for command in commands:
         assert run([command, "--help"]) == 0
         assert f"Usage: clapsearch {command}" in capsys.readouterr().out

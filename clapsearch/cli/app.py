@@ -31,11 +31,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command(help=LANGUAGE)(search)
-questions = (similar, describe, moments, extract, save, saved, collect, play)
-for command in (*questions, index, watch, info, duplicates, status, verify, forget, relocate, reembed, backup):
-    app.command()(command)
-app.command("open")(open_)
+questions = (search, similar, describe, moments, extract, collect, play, open_, save, saved)
+for command in (index, watch, *questions, info, duplicates, status, verify, forget, relocate, reembed, backup):
+    app.command(command.__name__.rstrip("_"), help=LANGUAGE if command is search else None)(command)
 app.command("eval")(evaluate)
 app.command()(train)
 app.command()(demo)

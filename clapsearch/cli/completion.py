@@ -12,10 +12,11 @@ from clapsearch.errors import ClapsearchError
 MAX_FOLDERS = 200
 
 
-def completed(context: typer.Context, args: list[str], incomplete: str) -> list[str]:
+def completed(context: typer.Context, incomplete: str) -> list[str]:
     """Return the ways to go on with the last word of a query; nothing where the library cannot be read."""
-    if args[-1:] == [":"]:  # bash takes a colon for a word of its own
-        return _values(context, args[-2], incomplete)
+    before = context.params.get("query") or []
+    if len(before) > 1 and before[-1] == ":":  # bash takes a colon for a word of its own
+        return _values(context, before[-2], incomplete)
     field, colon, value = incomplete.rpartition(":")
     if colon:
         return [f"{field}:{found}" for found in _values(context, field, value)]
@@ -32,13 +33,13 @@ def _values(context: typer.Context, field: str, value: str) -> list[str]:
 
 
 def _folders(library: Path | None, value: str) -> list[str]:
-    """Return the names of folders in the library that begin so, in any case; quoted if they have blanks."""
+    """Return the names of folders in the library that begin so; quoted if they have blanks."""
     from clapsearch import api
     from clapsearch.settings import resolve
 
     with api.Session(resolve(library=library)) as session:
         names = session.folders()
-    found = [name for name in names if name.lower().startswith(value.strip('"').lower())]
+    found = [name for name in names if name.startswith(value.strip('"'))]
     return [f'"{name}"' if " " in name else name for name in found[:MAX_FOLDERS]]
 
 
