@@ -14,8 +14,8 @@ from clapsearch.query.model import Likeness, Phrase, Query
 from clapsearch.wording import words
 
 MAX_WEIGHT = 100.0
-# Of -WORD, unless it is given: it more than halves what is unwanted among the results and keeps most of what is wanted; a
-# whole one costs twice as much of that (``clapsearch eval --choice minus``).
+# Of -WORD, unless it is given: it more than halves what is unwanted among the results and keeps most of what is wanted;
+# a whole one costs twice as much of that (``clapsearch eval --choice minus``).
 UNWANTED = 0.5
 EXAMPLE = 'describe a sound, as in: clapsearch search "rain on a tin roof"'
 # Fields by name: what a value is one of, or a number of.
