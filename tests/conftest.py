@@ -1,6 +1,7 @@
 """Fixtures: a home of its own for every run, tiny real checkpoints, synthesised sounds."""
 
 import os
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -57,10 +58,19 @@ def unfused(unfused_folder: Path) -> ClapEmbedder:
     return ClapEmbedder(locate(str(unfused_folder)), device="cpu")
 
 
+@pytest.fixture(scope="session")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of a new library: migrations take longer than most tests."""
+    path = tmp_path_factory.mktemp("empty") / "library.sqlite3"
+    Library.open(path, create=True).close()
+    return path
+
+
 @pytest.fixture
-def library(tmp_path: Path) -> Iterator[Library]:
+def library(tmp_path: Path, empty: Path) -> Iterator[Library]:
     """A new, empty library."""
-    opened = Library.open(tmp_path / "library" / "library.sqlite3", create=True)
+    (tmp_path / "library").mkdir()
+    opened = Library.open(Path(shutil.copy(empty, tmp_path / "library")))
     yield opened
     opened.close()
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -230,22 +231,28 @@ def test_metadata_that_kills_its_reader_costs_only_itself(
     world: World, flood: bytes, fused, number: int, name: str | None
 ) -> None:
     """The reader is killed from outside while it stands in the file; told to end, it says nothing about the file."""
+    first, last = os.fsencode(world.a), os.fsencode(world.a.with_name("b.wav"))
+
+    def paths() -> Iterator[bytes]:
+        yield first
+        killer.start()
+        yield flood
+        yield last
 
     def kill() -> None:
-        while not any(child.cpu_times().user > 3 for child in psutil.Process().children(recursive=True)):
-            time.sleep(0.05)
-        for child in psutil.Process().children(recursive=True):
-            if child.cpu_times().user > 3:
-                child.send_signal(number)
+        (reader,) = (each for each in psutil.Process().children() if "spawn_main" in " ".join(each.cmdline()))
+        started_s = reader.cpu_times().user
+        while reader.cpu_times().user < started_s + 0.2:
+            time.sleep(0.01)
+        reader.send_signal(number)
 
     killer = threading.Thread(target=kill, daemon=True)
-    killer.start()
     with DecodePool(fused.front_end, n_workers=1) as pool:
-        got = {looked.path: looked.metadata for looked in pool.look(iter([flood, os.fsencode(world.a)]))}
+        got = {looked.path: looked.metadata for looked in pool.look(paths())}
     killer.join(timeout=10)
     problem = f"the reader of its metadata crashed ({name})"
     assert got[flood] == (Metadata(problems=(problem,)).to_json() if name else None)
-    assert got[os.fsencode(world.a)] == Metadata().to_json()
+    assert got[first] == got[last] == Metadata().to_json()
 
 
 def test_a_file_that_vanished_is_tried_again(world: World, fused) -> None:
