@@ -1,10 +1,6 @@
 """Charts of a timeline: lines of text for a terminal, a picture by matplotlib."""
 
-import contextlib
-import io
 import itertools
-import os
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,11 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from clapsearch.errors import ClapsearchError, UsageError
+from clapsearch.drawing import check_picture, save
 from clapsearch.present import clock, printable
 from clapsearch.timeline import Peak, Timeline
 
-SUFFIXES = (".png", ".svg", ".pdf")
 MIN_WIDTH = 20
 _BLOCKS, _ASCII = " ▁▂▃▄▅▆▇█", " .:#"
 _HEIGHT = 4  # lines
@@ -57,33 +52,13 @@ def text_chart(timeline: Timeline, peaks: Sequence[Peak], *, width: int = 80, un
     return "\n".join(line.rstrip() for line in lines)
 
 
-def check_picture(path: Path) -> None:
-    """Find out before the work whether a picture could be drawn.
-
-    Raises
-    ------
-    UsageError
-        If the name does not end in one of `SUFFIXES`.
-    ClapsearchError
-        If there is no such folder, or matplotlib is not installed.
-    """
-    if path.suffix.lower() not in SUFFIXES:
-        raise UsageError(f"cannot draw {printable(path)}: the name of a picture ends in {' or '.join(SUFFIXES)}")
-    if not path.absolute().parent.is_dir():
-        raise ClapsearchError(f"cannot write {printable(path)}: no such folder; make it first")
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError as error:
-        raise ClapsearchError("a picture needs matplotlib; pip install 'clapsearch[eval]'") from error
-
-
 def picture(path: Path, timeline: Timeline, peaks: Sequence[Peak], *, title: str) -> None:
     """Write a picture of the score over time; it replaces a file of that name as a whole.
 
     Parameters
     ----------
     path : Path
-        Its suffix, one of `SUFFIXES`, says what it is.
+        Its suffix, one of `drawing.SUFFIXES`, says what it is.
     title : str
 
     Raises
@@ -92,19 +67,7 @@ def picture(path: Path, timeline: Timeline, peaks: Sequence[Peak], *, title: str
         As from `check_picture`, or if the file cannot be written.
     """
     check_picture(path)
-    drawn = io.BytesIO()
-    with warnings.catch_warnings():  # of letters that the font lacks: they are drawn as boxes
-        warnings.simplefilter("ignore", UserWarning)
-        _figure(timeline, peaks, title).savefig(drawn, format=path.suffix[1:].lower(), bbox_inches="tight")
-    draft = path.with_name(f".{os.getpid()}.draft")
-    try:
-        draft.write_bytes(drawn.getvalue())
-        draft.replace(path)
-    except OSError as error:
-        raise ClapsearchError(f"cannot write {printable(path)}: {error.strerror}; choose another place") from error
-    finally:
-        with contextlib.suppress(OSError):
-            draft.unlink()
+    save(_figure(timeline, peaks, title), path)
 
 
 def _columns(timeline: Timeline, width: int) -> npt.NDArray[np.float64]:

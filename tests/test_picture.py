@@ -9,9 +9,10 @@ from clusters import clusters, unit
 from matplotlib.image import imread
 from sklearn.decomposition import PCA
 
+from clapsearch.drawing import check_picture
 from clapsearch.errors import ClapsearchError, UsageError
 from clapsearch.evaluation import picture
-from clapsearch.evaluation.picture import check_picture, draw, pca
+from clapsearch.evaluation.picture import draw, pca
 
 
 @pytest.mark.parametrize(("n", "dim"), [(300, 64), (20, 64), (5, 2)])

@@ -33,11 +33,12 @@ def moments(
 ) -> None:
     """Show when in a file it sounds like a query: the score over time, and the best moments."""
     from clapsearch import chart
+    from clapsearch.drawing import check_picture
     from clapsearch.query import check_top_k
 
     check_top_k(top)
     if png is not None:
-        chart.check_picture(png)
+        check_picture(png)
     with api.Session(resolve(library=library, device=device, offline=offline)) as session:
         timeline = session.timeline(file, query)
     peaks = timeline.peaks(top)

@@ -1,9 +1,5 @@
 """A picture of the embedding space: its two principal components, coloured by class."""
 
-import contextlib
-import io
-import os
-import warnings
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,10 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from clapsearch.errors import ClapsearchError, UsageError
+from clapsearch.drawing import check_picture, save
 from clapsearch.present import plural, printable
 
-SUFFIXES = (".png", ".svg", ".pdf")
 # Paul Tol's muted scheme and black: told apart without colour vision too, the more so with the markers.
 _COLOURS = (
     *("#332288", "#cc6677", "#117733", "#ddcc77", "#88ccee"),
@@ -51,33 +46,13 @@ def pca(vectors: npt.NDArray[np.float32]) -> tuple[Points, Points]:
     return centred @ first, variances[:-3:-1] / (variances.sum() or 1.0)
 
 
-def check_picture(path: Path) -> None:
-    """Find out before the work whether a picture could be drawn.
-
-    Raises
-    ------
-    UsageError
-        If the name does not end in one of `SUFFIXES`.
-    ClapsearchError
-        If there is no such folder, or matplotlib is not installed.
-    """
-    if path.suffix.lower() not in SUFFIXES:
-        raise UsageError(f"cannot draw {printable(path)}: the name of a picture ends in {' or '.join(SUFFIXES)}")
-    if not path.absolute().parent.is_dir():
-        raise ClapsearchError(f"cannot write {printable(path)}: no such folder; make it first")
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError as error:
-        raise ClapsearchError("a picture needs matplotlib; pip install 'clapsearch[eval]'") from error
-
-
 def draw(path: Path, vectors: npt.NDArray[np.float32], labels: Sequence[tuple[str, ...]], *, checkpoint: str) -> None:
     """Write a picture of the vectors; it replaces a file of that name as a whole.
 
     Parameters
     ----------
     path : Path
-        Its suffix, one of `SUFFIXES`, says what it is.
+        Its suffix, one of `drawing.SUFFIXES`, says what it is.
     vectors : np.ndarray, shape (n, dim), float32, unit norm
     labels : sequence of n tuples of str
         The ten most frequent have colours; a clip with several has that of the most frequent.
@@ -91,19 +66,7 @@ def draw(path: Path, vectors: npt.NDArray[np.float32], labels: Sequence[tuple[st
     """
     check_picture(path)
     points, explained = pca(vectors)
-    figure = _figure(points, explained, labels, f"{checkpoint}, {plural(len(points), 'sound')}")
-    picture = io.BytesIO()
-    with warnings.catch_warnings():  # of letters that the font lacks: they are drawn as boxes
-        warnings.simplefilter("ignore", UserWarning)
-        figure.savefig(picture, format=path.suffix[1:].lower(), bbox_inches="tight")
-    draft = path.with_name(f"{path.name}.{os.getpid()}.draft")
-    try:
-        draft.write_bytes(picture.getvalue())
-        draft.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            draft.unlink()
-        raise ClapsearchError(f"cannot write {printable(path)}: {error.strerror}; choose another place") from error
+    save(_figure(points, explained, labels, f"{checkpoint}, {plural(len(points), 'sound')}"), path)
 
 
 def _figure(points: Points, explained: Points, labels: Sequence[tuple[str, ...]], title: str) -> Any:

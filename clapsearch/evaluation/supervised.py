@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from clapsearch.drawing import check_picture
 from clapsearch.errors import UsageError
 from clapsearch.evaluation.classification import classify
 from clapsearch.evaluation.clips import Clip
 from clapsearch.evaluation.collection import Collection
 from clapsearch.evaluation.evaluation import Evaluation
-from clapsearch.evaluation.picture import check_picture, draw
+from clapsearch.evaluation.picture import draw
 from clapsearch.evaluation.probe import check_installed, cross_validate, make_folds, predict, single_clip_labels
 from clapsearch.evaluation.separation import separation
 from clapsearch.present import plural
