@@ -146,7 +146,7 @@ def test_what_cannot_be_written_is_one_line_and_nothing_stays(tmp_path: Path) ->
         draw(tmp_path / "p.png", vectors, labels, checkpoint="mini")
     assert [path.name for path in tmp_path.iterdir()] == ["p.png"]
     with pytest.raises(ClapsearchError, match=r"^cannot write .*: File name too long; "):
-        draw(tmp_path / f"{'p' * 251}.png", vectors, labels, checkpoint="mini")
+        draw(tmp_path / f"{'p' * 252}.png", vectors, labels, checkpoint="mini")
 
 
 def test_without_matplotlib_the_remedy_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
