@@ -10,14 +10,13 @@
             print(hit.score, hit.path, hit.start_s)
 """
 
-import contextlib
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from clapsearch.errors import AudioError, LibraryMissingError, QueryError, UnreadableError, UsageError
+from clapsearch.errors import LibraryMissingError, QueryError, UnreadableError, UsageError
 from clapsearch.filesystem import is_there
 from clapsearch.settings import RESCAN_S, Settings, resolve
 
@@ -300,10 +299,10 @@ class Session:
         LibraryMissingError
             If nothing was indexed yet.
         """
-        from clapsearch.query import check_top_k, embed, parse
+        from clapsearch.query import check_top_k, embed
         from clapsearch.search import search
 
-        parsed = parse(query) if isinstance(query, str) else query
+        parsed = _parsed(query)
         check_top_k(top_k)
         library = self._open()
         return search(
@@ -320,9 +319,8 @@ class Session:
     def explain(self, query: "str | Query", hits: "Sequence[Hit]") -> "list[Reason]":
         """Say why each hit of a query came up; see `clapsearch.explanation.Reason`."""
         from clapsearch.explanation import explain
-        from clapsearch.query import parse
 
-        parsed = parse(query) if isinstance(query, str) else query
+        parsed = _parsed(query)
         return explain(self._open(), parsed, hits, self._embed_text, self._embed_file)
 
     def saved(self) -> dict[str, str]:
@@ -395,11 +393,11 @@ class Session:
         QueryError
             If the query cannot be read, or says nothing of how it sounds.
         """
-        from clapsearch.query import EXAMPLE, embed, parse
+        from clapsearch.query import EXAMPLE, embed
         from clapsearch.timeline import of_sound
         from clapsearch.vocabulary import candidates
 
-        parsed = parse(query) if isinstance(query, str) else query
+        parsed = _parsed(query)
         vector = embed(parsed, self._embed_text, self._embed_file)
         if vector is None:
             raise QueryError(f"the query only filters; {EXAMPLE}")
@@ -504,8 +502,10 @@ class Session:
         """Return the vector of a whole file, shape (dim,): the stored one if its bytes are known, without a model."""
         import numpy as np
 
+        from clapsearch.present import naming
+
         path = absolute(path)
-        with _named(path):
+        with naming(path):
             stored = self._stored(_hash(path))
         if stored is not None:
             return stored
@@ -515,9 +515,10 @@ class Session:
 
     def _decode(self, path: Path) -> "tuple[AudioInfo, LogMel]":
         """Return what a file is, and its log-mel by the front end of the model."""
+        from clapsearch.present import naming
         from indexer.decode import decode_one
 
-        with _named(path):
+        with naming(path):
             _check_is_file(path)
             return decode_one(os.fsencode(path), self._questioner().front_end)
 
@@ -531,15 +532,10 @@ class Session:
         return None if vectors is None else np.asarray(vectors[0], np.float32)
 
 
-@contextlib.contextmanager
-def _named(path: Path) -> Iterator[None]:
-    """Say which file an error is about."""
-    from clapsearch.present import printable
+def _parsed(query: "str | Query") -> "Query":
+    from clapsearch.query import parse
 
-    try:
-        yield
-    except AudioError as error:
-        raise type(error)(f"{printable(path)}: {error}") from error
+    return parse(query) if isinstance(query, str) else query
 
 
 def _check_is_file(path: Path) -> None:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import soxr
 
 from clapsearch.errors import AudioError, UnreadableError
-from clapsearch.media import AUDIO_SUFFIXES, VIDEO_SUFFIXES, Media
+from clapsearch.media import Media, is_media
 from clapsearch.sndfile import SndFile
 
 T = TypeVar("T")
@@ -122,7 +122,7 @@ def probe(path: str | os.PathLike[str]) -> AudioInfo:
     AudioError
         If it holds no sound that can be decoded, or is outside the limits of this module.
     """
-    with contextlib.closing(_open(path)) as sound:
+    with contextlib.closing(open_sound(path)) as sound:
         return _info(sound)
 
 
@@ -179,7 +179,7 @@ def _pass(
     sr: int,
     on_block: Callable[[], None],
 ) -> tuple[AudioInfo, T]:
-    with contextlib.closing(_open(path)) as sound:
+    with contextlib.closing(open_sound(path)) as sound:
         info = _info(sound)
         native = _Native(sound, info, mix, on_block)
         result = consume(_resample(iter(native), info.sr, sr))
@@ -225,15 +225,19 @@ def _resample(blocks: Iterator[npt.NDArray[np.float32]], sr_in: int, sr_out: int
     yield stream.resample_chunk(np.zeros(0, np.float32), last=True)
 
 
-def _open(path: str | os.PathLike[str]) -> Sound:
+def open_sound(path: str | os.PathLike[str]) -> Sound:
     """Open for reading, with the library that a name's suffix asks for.
 
     The suffix decides, for ffmpeg finds some sound in almost anything: it gets nothing that libsndfile refuses.
+
+    Raises
+    ------
+    UnreadableError, AudioError
+        If it cannot be read, or is no sound.
     """
-    suffix = os.path.splitext(os.fsencode(path))[1].lower()
     try:
         _check_file(path)
-        return Media(path) if suffix in AUDIO_SUFFIXES | VIDEO_SUFFIXES else SndFile(path)
+        return Media(path) if is_media(path) else SndFile(path)
     except OSError as error:
         raise UnreadableError(f"cannot be read: {error.strerror or error}") from error
 

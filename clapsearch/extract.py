@@ -14,8 +14,8 @@ import soundfile
 
 from clapsearch.audio import BLOCK_SAMPLES, probe
 from clapsearch.errors import AudioError, ClapsearchError, UsageError
-from clapsearch.media import AUDIO_SUFFIXES, VIDEO_SUFFIXES, Media
-from clapsearch.present import printable
+from clapsearch.media import Media, is_media
+from clapsearch.present import naming, printable
 from clapsearch.sndfile import STREAM_FORMATS, SndFile
 
 # Sizes in a WAV header have 32 bits; RF64 (EBU Tech 3306) has room for more. The headers take less than the rest.
@@ -99,13 +99,11 @@ def extract(
     source, target = Path(path), Path(out)
     check_times(start_s, end_s)
     check_target(source, target, force=force)
-    try:
+    with naming(source):
         probe(source)
         with contextlib.closing(_open(source)) as sound:
             first, end = sound.samples(start_s, end_s)
             n = _write(sound, first, end, target, force=force)
-    except AudioError as error:
-        raise type(error)(f"{printable(source)}: {error}") from error
     return Extract(target, first / sound.sr, (first + n) / sound.sr, sound.sr, sound.channels, sound.encoding)
 
 
@@ -224,8 +222,7 @@ class _Media(Media, _Source):
 
 
 def _open(path: Path) -> _Source:
-    is_media = os.path.splitext(os.fsencode(path))[1].lower() in AUDIO_SUFFIXES | VIDEO_SUFFIXES
-    return _Media(path) if is_media else _SndFile(path)
+    return _Media(path) if is_media(path) else _SndFile(path)
 
 
 def _stretch(source: _Source, first: int, end: int) -> Iterator[Block]:

@@ -161,6 +161,11 @@ def _seek(file: FileIO, offset: int, whence: int) -> int:
         return -1
 
 
+def is_media(path: str | bytes | os.PathLike[str]) -> bool:
+    """Whether a file is read here, by its suffix: ffmpeg finds some sound in almost anything."""
+    return os.path.splitext(os.fsencode(path))[1].lower() in AUDIO_SUFFIXES | VIDEO_SUFFIXES
+
+
 def refuse(*_: object) -> NoReturn:
     """Open nothing else than the file asked for."""
     raise AudioError("it refers to other files, which are not opened")

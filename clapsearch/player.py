@@ -15,11 +15,9 @@ import numpy as np
 import numpy.typing as npt
 import soxr
 
-from clapsearch.audio import Sound, probe
-from clapsearch.errors import AudioError, ClapsearchError
-from clapsearch.media import AUDIO_SUFFIXES, VIDEO_SUFFIXES, Media
-from clapsearch.present import printable
-from clapsearch.sndfile import SndFile
+from clapsearch.audio import Sound, open_sound, probe
+from clapsearch.errors import ClapsearchError
+from clapsearch.present import naming, printable
 
 BLOCK_S = 0.1  # how soon a stop is heard
 _OTHERWISE = "connect one, or let another program play: clapsearch open"
@@ -77,14 +75,13 @@ def play(
         If there is no device, or it fails.
     """
     device = output_device()
-    try:
-        with contextlib.closing(_opened(path)) as sound:
+    with naming(path):
+        probe(path)  # says what is wrong with it
+        with contextlib.closing(open_sound(path)) as sound:
             stretch = _stretch(sound, start_s, end_s)
             n_channels = sound.channels if sound.channels <= min(2, device.max_channels) else 1
             blocks = (_mixed(block, n_channels) for block in stretch)
             _write(_resampled(blocks, sound.sr, device.sr, n_channels), device.sr, n_channels, should_stop)
-    except AudioError as error:
-        raise type(error)(f"{printable(path)}: {error}") from error
 
 
 def open_in_desktop(path: str | os.PathLike[str]) -> None:
@@ -119,15 +116,6 @@ def _sounddevice() -> Any:
         raise ClapsearchError("cannot play: sounddevice is missing; pip install 'clapsearch[play]'") from error
     except OSError as error:  # its wheels for Linux come without the library below
         raise ClapsearchError("cannot play: PortAudio is missing; on Debian, apt install libportaudio2") from error
-
-
-def _opened(path: str | os.PathLike[str]) -> Sound:
-    try:
-        probe(path)  # says what is wrong with it
-        suffix = os.path.splitext(os.fsencode(path))[1].lower()
-        return Media(path) if suffix in AUDIO_SUFFIXES | VIDEO_SUFFIXES else SndFile(path)
-    except OSError as error:
-        raise AudioError(f"cannot be read: {error.strerror or error}") from error
 
 
 def _stretch(sound: Sound, start_s: float, end_s: float | None) -> Iterator[npt.NDArray[np.float32]]:

@@ -1,12 +1,15 @@
 """Results to text: a table for people, JSON for programs, bare paths for pipes. Pure functions."""
 
 import base64
+import contextlib
 import json
 import math
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
+
+from clapsearch.errors import AudioError
 
 if TYPE_CHECKING:
     from clapsearch.explanation import Reason
@@ -107,6 +110,15 @@ def path_record(path: str | bytes | os.PathLike[str]) -> dict[str, str]:
 def printable(text: str | bytes | os.PathLike[str]) -> str:
     """Escape what a terminal would obey or could not show in a text or path: control characters, undecodable bytes."""
     return "".join(char if char.isprintable() else _escaped(char) for char in os.fsdecode(text))
+
+
+@contextlib.contextmanager
+def naming(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Let an error about a sound begin with the file's name."""
+    try:
+        yield
+    except AudioError as error:
+        raise type(error)(f"{printable(path)}: {error}") from error
 
 
 def clock(seconds: float) -> str:

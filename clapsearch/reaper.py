@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from clapsearch.media import AUDIO_SUFFIXES, VIDEO_SUFFIXES
+from clapsearch.media import is_media
 from clapsearch.outputs import Export, fitting, line_problem
 from clapsearch.present import printable
 
@@ -69,8 +69,7 @@ def quoted(text: str) -> str:
 def source_type(path: str | os.PathLike[str]) -> str:
     """Return which of REAPER's readers a file is for, by its suffix."""
     suffix = os.path.splitext(os.fsencode(path))[1].lower()
-    is_media = suffix in AUDIO_SUFFIXES | VIDEO_SUFFIXES
-    return _SOURCES.get(suffix, "VIDEO" if is_media else "WAVE")
+    return _SOURCES.get(suffix, "VIDEO" if is_media(path) else "WAVE")
 
 
 def _problem(path: str) -> str | None:

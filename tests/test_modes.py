@@ -1,12 +1,11 @@
 """Modes and minus, measured: the order is that of a search, and what words find goes with the names."""
 
-from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
 import pytest
-from test_renaming import LABELS, make_set
+from test_renaming import LABELS, collection, make_set, settings
 
 import clapsearch
 from clapsearch.errors import UsageError
@@ -21,21 +20,9 @@ from clapsearch.query import Phrase, Query
 from clapsearch.search import MODES
 from clapsearch.settings import Settings
 
+__all__ = ["collection", "settings"]
 KEPT, HALF, NONE = SHARES
 SEED = 3  # hides both takes of two labels
-
-
-@pytest.fixture(scope="module")
-def settings(fused_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    unused = tmp_path_factory.mktemp("unused")
-    return Settings(library=unused / "unused", checkpoint=str(fused_folder), device="cpu", offline=True)
-
-
-@pytest.fixture(scope="module")
-def collection(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collection]:
-    manifest = make_set(tmp_path_factory.mktemp("set"))
-    with collect(manifest, manifest.clips, settings, tmp_path_factory.mktemp("work")) as collected:
-        yield collected
 
 
 @pytest.fixture(scope="module")

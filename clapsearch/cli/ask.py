@@ -50,10 +50,10 @@ def search(
         str | None, typer.Option("--saved", metavar="NAME", help="A saved search, and what is added.")
     ] = None,
     top: options.Top = 10,
-    every: Annotated[bool, typer.Option("--all", help="Show near-duplicates one by one.")] = False,
+    every: showing.Every = False,
     moments: showing.Moments = False,
     explain: Annotated[bool, typer.Option("--explain", help="Say why each result came up.")] = False,
-    as_json: showing.AsJson = False,
+    as_json: options.AsJson = False,
     as_jsonl: showing.AsJsonl = False,
     as_csv: showing.AsCsv = False,
     as_m3u8: showing.AsM3u8 = False,
@@ -98,8 +98,8 @@ def search(
 def similar(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A sound file; it need not be indexed.")],
     top: options.Top = 10,
-    every: Annotated[bool, typer.Option("--all", help="Show near-duplicates one by one.")] = False,
-    as_json: showing.AsJson = False,
+    every: showing.Every = False,
+    as_json: options.AsJson = False,
     as_paths: showing.AsPaths = False,
     null: showing.Null = False,
     include_offline: options.IncludeOffline = False,

@@ -9,7 +9,6 @@ import typer
 
 from clapsearch.api import absolute
 from clapsearch.cli import options
-from clapsearch.errors import AudioError
 
 
 def info(
@@ -20,12 +19,10 @@ def info(
     from clapsearch.audio import probe
     from clapsearch.listing import listing, record
     from clapsearch.metadata import parse_name, read_metadata
-    from clapsearch.present import printable
+    from clapsearch.present import naming
 
     path = absolute(file)
-    try:
+    with naming(path):
         sound, told = probe(path), read_metadata(path)
-    except AudioError as error:
-        raise type(error)(f"{printable(path)}: {error}") from error
     known = path, os.stat(path).st_size, sound, told, parse_name(path.stem)
     typer.echo(json.dumps(record(*known), indent=2, ensure_ascii=False) if as_json else listing(*known))

@@ -13,6 +13,7 @@ import typer
 
 from clapsearch import api
 from clapsearch.cli import asking, options
+from clapsearch.cli.showing import say
 from clapsearch.errors import ClapsearchError
 from clapsearch.settings import resolve
 
@@ -41,7 +42,7 @@ def collect(
     hits = _search(query, top, library, device, offline)
     collection = collect_hits(hits, os.path.expanduser(folder), linked=link)
     for notice in collection.notices:
-        _say(notice)
+        say(notice)
     manifest = f"; {printable(collection.manifest)} lists them" if collection.manifest else ""
     typer.echo(f"collected {plural(len(collection.files), 'sound')}{manifest}")
 
@@ -92,7 +93,7 @@ def _search(words: Sequence[str], top: int, library: Path | None, device: str, o
     with api.Session(resolve(library=library, device=device, offline=offline)) as session:
         hits = session.search(asking.joined(words), top_k=top)
     if not hits:
-        _say("no sounds found; clapsearch status says what the library holds")
+        say("no sounds found; clapsearch status says what the library holds")
     return hits
 
 
@@ -110,12 +111,12 @@ def _is_file(what: str) -> bool:
 def _audition(hits: "Sequence[Hit]") -> None:
     is_asked = bool(hits) and sys.stdin.isatty() and sys.stdout.isatty()
     if is_asked:
-        _say("Enter or n: next, r: again, q: quit")
+        say("Enter or n: next, r: again, q: quit")
     for hit in hits:
         typer.echo(_line(hit))
         sys.stdout.flush()
         if not is_asked:
-            _play(hit, lambda: False, _say)
+            _play(hit, lambda: False, say)
         elif _play_until_key(hit) == "quit":
             return
 
@@ -163,10 +164,6 @@ def _line(hit: "Hit") -> str:
     return f"{hit.rank:>4} {score}  {printable(hit.path)}{moment}"
 
 
-def _say(line: str) -> None:
-    typer.echo(f"clapsearch: {line}", err=True)
-
-
 def _say_raw(line: str) -> None:
     """Say something while a key is waited for: the terminal then does not go back to the start of a line by itself."""
-    _say(f"{line}\r")
+    say(f"{line}\r")

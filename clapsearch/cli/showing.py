@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from clapsearch.explanation import Reason
     from clapsearch.search import Hit
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 AsJsonl = Annotated[bool, typer.Option("--jsonl", help="Print JSON, one result a line.")]
 AsCsv = Annotated[bool, typer.Option("--csv", help="Print a table for spreadsheets.")]
 AsM3u8 = Annotated[bool, typer.Option("--m3u8", help="Print a playlist.")]
@@ -21,6 +20,7 @@ AsRpp = Annotated[bool, typer.Option("--rpp", help="Print a REAPER project, the 
 AsPaths = Annotated[bool, typer.Option("--paths", help="Print bare paths, one a line.")]
 Null = Annotated[bool, typer.Option("-0", help="Print bare paths, each ended by a NUL byte instead of a newline.")]
 Moments = Annotated[bool, typer.Option("--moments", help="Show more moments of long sounds, best first.")]
+Every = Annotated[bool, typer.Option("--all", help="Show near-duplicates one by one.")]
 # A best hit to which so few ordinary texts come short is called none.
 POOR = 0.1
 

@@ -118,11 +118,19 @@ def normalise_input(model: Any, log_mels: Iterable[npt.NDArray[np.float32]]) -> 
     log_mels : iterable of np.ndarray, each shape (n_frames, n_mels), float32, dB
         At least one.
     """
-    moments = [(log_mel.mean(axis=0), np.square(log_mel).mean(axis=0)) for log_mel in log_mels]
-    mean, power = np.mean(np.array(moments, np.float64), axis=0)
+    mean, variance = band_statistics(log_mels)
     norm = model.audio_model.audio_encoder.batch_norm
     norm.running_mean.copy_(torch.from_numpy(mean))
-    norm.running_var.copy_(torch.from_numpy(power - mean**2))
+    norm.running_var.copy_(torch.from_numpy(variance))
+
+
+def band_statistics(
+    log_mels: Iterable[npt.NDArray[np.float32]],
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return mean (dB) and variance of each mel band, shape (n_mels,), every sound counting alike."""
+    moments = [(log_mel.mean(axis=0), np.square(log_mel).mean(axis=0)) for log_mel in log_mels]
+    mean, power = np.mean(np.array(moments, np.float64), axis=0)
+    return mean, power - mean**2
 
 
 def merged(model: Any) -> Any:

@@ -15,6 +15,7 @@ from torch import nn
 from torch.nn.functional import normalize, relu
 
 from clapsearch.training.features import Features
+from clapsearch.training.towers import band_statistics
 
 WIDTH = 24  # channels of the first layer; the others have 2, 4 and 8 times as many
 TUTOR_RATE = 2e-3  # learning rate at its highest
@@ -104,11 +105,9 @@ class Panel:
 
 def make_tutor(features: Features, dim: int, seed: int) -> Tutor:
     """Make an untaught tutor for a training set."""
-    log_mels = (features.log_mel(i, 0) for i in range(len(features)))
-    moments = np.array([(log_mel.mean(axis=0), np.square(log_mel).mean(axis=0)) for log_mel in log_mels], np.float64)
-    mean, power = moments.mean(axis=0)
+    mean, variance = band_statistics(features.log_mel(i, 0) for i in range(len(features)))
     torch.manual_seed(seed)
-    return Tutor(dim, torch.from_numpy(mean).float(), torch.from_numpy(np.sqrt(power - mean**2)).float())
+    return Tutor(dim, torch.from_numpy(mean).float(), torch.from_numpy(np.sqrt(variance)).float())
 
 
 class _Block(nn.Module):
