@@ -11,9 +11,10 @@ Item = TypeVar("Item", bound=Hashable)
 # Reciprocal rank fusion (Cormack, Clarke and Buettcher 2009): an item's place counts 1 / (K + rank) in each list. Their
 # K of 60 is for lists of equal worth; here it let the many places of poor matches outweigh a few good ones.
 K = 5
-# What a sound that says all that was asked for counts, where one that sounds so counts 1. Both were chosen by
+# What a sound that says all that was asked for counts, where one that sounds so counts 1. Who says half of it counts a
+# quarter of that: a word or two in common are often chance. K, this weight and the square were chosen by
 # ``clapsearch eval --choice mode``; docs/evaluation.md has the figures.
-WORDS_WEIGHT = 2.0
+WORDS_WEIGHT = 3.0
 
 
 def fuse(*lists: Mapping[Item, float]) -> dict[Item, float]:
@@ -29,6 +30,11 @@ def fuse(*lists: Mapping[Item, float]) -> dict[Item, float]:
         for rank, (item, weight) in enumerate(ranked.items(), start=1):
             scores[item] = scores.get(item, 0.0) + weight / (K + rank)
     return scores
+
+
+def words_worth(coverage: float) -> float:
+    """Return what a place by words is worth of a sound that says so much of the query, 0 to 1."""
+    return WORDS_WEIGHT * coverage**2
 
 
 def rarity(n_saying: int, n_sounds: int) -> float:

@@ -15,7 +15,7 @@ from clapsearch.errors import UsageError
 from clapsearch.filesystem import is_there
 from clapsearch.mel import moment_hop_s
 from clapsearch.query import Query
-from clapsearch.ranking import WORDS_WEIGHT, fuse, percentile
+from clapsearch.ranking import fuse, percentile, words_worth
 from clapsearch.store import Finding, Library, SoundRow
 from clapsearch.vectors import MemorySegment, VectorIndex, Vectors, open_snapshot
 
@@ -196,7 +196,7 @@ def _weighed(
         worth = dict.fromkeys((row.sound_id for row in ranked), 1.0)
         if name == "words" and "sound" in orders:  # alone, words keep their own order
             coverage = candidates.coverage(query, ranked)
-            worth = {sound_id: WORDS_WEIGHT * coverage[sound_id] for sound_id in worth}
+            worth = {sound_id: words_worth(coverage[sound_id]) for sound_id in worth}
         yield worth
 
 

@@ -7,7 +7,7 @@ from shelf import Shelf, shelf
 from clapsearch.candidates import Candidates
 from clapsearch.criteria import Criteria
 from clapsearch.query import parse
-from clapsearch.ranking import K, fuse, percentile, rarity
+from clapsearch.ranking import K, fuse, percentile, rarity, words_worth
 from clapsearch.search import open_index
 
 __all__ = ["shelf"]  # a fixture
@@ -22,6 +22,11 @@ def test_rarer_words_are_worth_more_and_none_is_worth_nothing() -> None:
     worth = [rarity(n, 1000) for n in (0, 1, 10, 100, 1000)]
     assert worth == sorted(worth, reverse=True)
     assert worth[-1] > 0
+
+
+def test_saying_half_counts_less_than_sounding_right_and_saying_all_counts_more() -> None:
+    assert words_worth(0) == 0
+    assert words_worth(0.5) < 1 < words_worth(1)
 
 
 def test_a_percentile_of_no_number_is_none() -> None:
