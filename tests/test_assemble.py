@@ -139,7 +139,32 @@ def test_no_silence_is_longer_than_a_pause_and_no_seam_clicks(made: Path) -> Non
         assert all(abs(recording[start : start + 24]).max() < RMS for start in starts)
 
 
+def test_there_are_pauses_before_the_known_sound_as_between_all_others() -> None:
+    known, filler = (Sound(Clip(name, (), (name,), {}), n * SR, 1.0) for name, n in (("known", 1), ("filler", 3)))
+
+    pauses_s = []
+    for seed in range(200):
+        recording = draw(known, [filler], (60 * SR, 90 * SR), SR, random.Random(seed))
+        i = recording.sounds.index(recording.known)
+        if i > 0:
+            before = recording.sounds[i - 1]
+            pauses_s.append((recording.known.start - before.start - before.n_samples) / SR)
+    assert 0.4 < np.mean(pauses_s) / MAX_PAUSE_S < 0.6
+
+
 # --- which sounds ----------------------------------------------------------------------------------------------------
+
+
+def test_no_filler_is_shorter_than_asked_for(
+    manifest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def n_fillers(least_s: float) -> int:
+        out = tmp_path / str(least_s)
+        assert main([str(manifest), str(out), "--n", "4", "--min-filler", str(least_s), *SHORT]) == 0
+        return int(capsys.readouterr().out.partition("filler labels (")[2].split()[0])
+
+    assert n_fillers(0.9) == n_fillers(0) / 3  # of 0.6, 0.8 and 1.0 s
+    assert "a smaller --min-filler" in failure(capsys, manifest, tmp_path, "--n", 4, "--min-filler", 5, *SHORT)
 
 
 def test_no_recording_holds_a_sound_with_the_label_of_a_known_one_but_its_own(manifest: Path, made: Path) -> None:

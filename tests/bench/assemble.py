@@ -3,7 +3,8 @@
 Usage::
 
     python tests/bench/assemble.py MANIFEST OUT [--audio DIR] [--split dev] [--where kind=sfx,ambience,voice]
-        [--n 100] [--min-minutes 2] [--max-minutes 10] [--known-share 0.6] [--seed 0] [--sr 48000]
+        [--n 100] [--min-minutes 2] [--max-minutes 10] [--known-share 0.6] [--min-filler 0] [--seed 0]
+        [--sr 48000]
 
 Writes ``OUT/000.flac`` and so on (mono, 16 bit) and, when all are there, ``OUT/manifest.csv`` with the columns path,
 caption, label, start_s and end_s of the known sound, source (its path) and seed; a known sound of several captions or
@@ -14,7 +15,8 @@ Nothing but its sound may tell the known one, and no other recording may hold it
 - labels that share a word (glass, glass break) stay together, and are either known or filler labels; a filler has no
   label and no caption of a known sound;
 - a known sound is whole, lasts 0.5 to 30 s and is used once; labels take turns, so that there are many of them;
-- fillers are cut to their first 30 s and come again in one recording only after all of them were in it;
+- fillers last ``--min-filler`` seconds at least, are cut to their first 30 s and come again in one recording only after
+  all of them were in it;
 - all have one loudness: -30 dBFS RMS, less where the peak would pass -1 dBFS;
 - between two sounds are 0 to 1 s of silence; fades are 5 ms in (an impact keeps its attack) and 50 ms out;
 - the duration is uniform in the limits, the known sound's start uniform in the recording; the filler before it and the
@@ -30,7 +32,7 @@ import random
 import re
 import sys
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -167,7 +169,10 @@ def check(division: Division, n: int) -> None:
     if len(known) < n:
         raise UsageError(f"too few sounds: {there}, {n} are needed; give a smaller --n or a larger --known-share")
     if not fillers:
-        raise UsageError(f"too few labels: {there}, none is left to fill with, 1 is needed; give sounds of more labels")
+        raise UsageError(
+            f"too few labels: {there}, none is left to fill with, 1 is needed; "
+            "give sounds of more labels or a smaller --min-filler"
+        )
 
 
 def _labels(sounds: Iterable[Sound]) -> set[str]:
@@ -183,8 +188,9 @@ def plan(sounds: Sequence[Sound], options: argparse.Namespace) -> tuple[dict[str
     limits = (round(options.min_minutes * 60 * sr), round(options.max_minutes * 60 * sr))
     most = min(limits[0], round(MAX_PIECE_S * sr) - 1)  # of 30 s there may have been more
     able = [sound for sound in sounds if MIN_KNOWN_S * sr <= sound.n_samples <= most]
-    known, fillers = division = divide(sounds, able, options.known_share, random.Random(options.seed))
-    check(division, options.n)
+    known, fillers = divide(sounds, able, options.known_share, random.Random(options.seed))
+    fillers = [sound for sound in fillers if sound.n_samples >= options.min_filler * sr]
+    check((known, fillers), options.n)
     rngs = [random.Random(f"{options.seed}/{number}") for number in range(options.n)]
     drawn = [draw(sound, fillers, limits, sr, rng) for sound, rng in zip(known, rngs, strict=False)]
     return {f"{number:03}.flac": recording for number, recording in enumerate(drawn)}, fillers
@@ -195,7 +201,7 @@ def draw(known: Sound, fillers: Sequence[Sound], limits: tuple[int, int], sr: in
     n = rng.randint(*limits)
     placed = Placed(known, rng.randint(0, n - known.n_samples), known.n_samples)
     queue = _endless(fillers, rng)
-    before = fill(0, placed.start, queue, sr, rng)
+    before = shortened(list(fill(0, placed.start, queue, sr, rng)), placed.start - _pause(sr, rng), sr)
     after = fill(placed.start + placed.n_samples + _pause(sr, rng), n, queue, sr, rng)
     return Recording(sr, n, placed, (*before, placed, *after))
 
@@ -206,6 +212,14 @@ def fill(at: int, end: int, queue: Iterator[Sound], sr: int, rng: random.Random)
         sound = next(queue)
         yield Placed(sound, at, min(sound.n_samples, end - at))
         at += min(sound.n_samples, end - at) + _pause(sr, rng)
+
+
+def shortened(placed: list[Placed], end: int, sr: int) -> list[Placed]:
+    """Let the last of some sounds end at a sample, so that the next one comes after a pause as all others do."""
+    if not placed:
+        return []
+    *others, last = placed
+    return [*others, replace(last, n_samples=min(last.n_samples, max(round(MIN_CUT_S * sr), end - last.start)))]
 
 
 def _endless(sounds: Sequence[Sound], rng: random.Random) -> Iterator[Sound]:
@@ -323,6 +337,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser.add_argument("--min-minutes", type=float, default=2.0, help="shortest recording (default: 2)")
     parser.add_argument("--max-minutes", type=float, default=10.0, help="longest recording (default: 10)")
     parser.add_argument("--known-share", type=float, default=0.6, help="of all labels, the others fill (default: 0.6)")
+    parser.add_argument("--min-filler", type=float, default=0.0, help="shortest filler in seconds (default: 0)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--sr", type=int, default=48_000, help="sample rate in Hz (default: 48000)")
     options = parser.parse_args(arguments)
