@@ -9,11 +9,9 @@ from typing import Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-import soxr
 
 from clapsearch.errors import AudioError, UnreadableError
 from clapsearch.media import Media, is_media
-from clapsearch.sndfile import SndFile
 
 T = TypeVar("T")
 
@@ -219,6 +217,8 @@ def _resample(blocks: Iterator[npt.NDArray[np.float32]], sr_in: int, sr_out: int
     if sr_in == sr_out:
         yield from blocks
         return
+    import soxr
+
     stream = soxr.ResampleStream(sr_in, sr_out, 1, dtype="float32", quality="HQ")
     for block in blocks:
         yield stream.resample_chunk(block)
@@ -235,6 +235,8 @@ def open_sound(path: str | os.PathLike[str]) -> Sound:
     UnreadableError, AudioError
         If it cannot be read, or is no sound.
     """
+    from clapsearch.sndfile import SndFile
+
     try:
         _check_file(path)
         return Media(path) if is_media(path) else SndFile(path)

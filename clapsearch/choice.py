@@ -1,5 +1,6 @@
 """Which checkpoint answers: the library's own, or, while there is none, the user's choice."""
 
+import functools
 import os
 from collections.abc import Callable
 
@@ -8,13 +9,16 @@ from clapsearch.embedder import (
     Checkpoint,
     DeferredEmbedder,
     Embedder,
+    TextEmbedder,
     check_same_space,
     check_text_tower,
 )
 from clapsearch.errors import CheckpointError
 from clapsearch.mel import FrontEnd
 from clapsearch.settings import DEFAULT_CHECKPOINT, Settings
-from clapsearch.weights import CheckpointFolder, locate, weights_hash
+from clapsearch.text_cache import RememberedTexts
+from clapsearch.text_tower import open_text_tower
+from clapsearch.weights import CheckpointFolder, identity, locate, weights_hash
 
 
 def let_threads_sleep() -> None:
@@ -36,9 +40,11 @@ def embedder_for_questions(settings: Settings, active: Checkpoint | None) -> Def
 def embedder_for_measuring(settings: Settings, adapt: Callable[[FrontEnd], FrontEnd]) -> DeferredEmbedder:
     """Return the chosen checkpoint's embedder, perhaps with another front end than users get, to see what that does.
 
-    A text tower that `embedder_for_index` would refuse is measured, too.
+    A text tower that `embedder_for_index` would refuse is measured, too. Texts are thousands here: the model's.
     """
-    return _deferred(_locate_choice(settings), settings, adapt=adapt)
+    folder = _locate_choice(settings)
+    front_end = adapt(FrontEnd.from_config(folder.extractor_config()))
+    return DeferredEmbedder(front_end, lambda: _model(folder, settings, front_end))
 
 
 def embedder_for_index(
@@ -76,23 +82,37 @@ def _deferred(
     *,
     batch_size: int | None = None,
     is_new: bool = False,
-    adapt: Callable[[FrontEnd], FrontEnd] = lambda front_end: front_end,
 ) -> DeferredEmbedder:
-    front_end = adapt(FrontEnd.from_config(folder.extractor_config()))
+    """Return an embedder that answers texts without the model where it can: `text_tower`."""
+    front_end = FrontEnd.from_config(folder.extractor_config())
 
-    def make() -> Embedder:
-        from clapsearch.clap import ClapEmbedder
+    @functools.cache
+    def model() -> Embedder:
+        return _model(folder, settings, front_end, batch_size)
 
-        return ClapEmbedder(folder, device=settings.device, batch_size=batch_size, front_end=front_end)
+    def load_texts() -> TextEmbedder:
+        own = identity(folder, front_end, backend="numpy", precision="float32")
+        texts = RememberedTexts(folder, own, lambda: open_text_tower(folder, front_end) or model())
+        if library is not None:
+            check_same_space(texts, library)
+        return texts
 
     def load() -> Embedder:
-        let_threads_sleep()
-        keep_freed_memory()
         if is_new:
-            check_text_tower(make())  # in a model of its own: indexing needs no text weights in memory
-        embedder = make()
+            check_text_tower(load_texts())
+        embedder = model()
         if library is not None:
             check_same_space(embedder, library)
         return embedder
 
-    return DeferredEmbedder(front_end, load)
+    return DeferredEmbedder(front_end, load, load_texts)
+
+
+def _model(
+    folder: CheckpointFolder, settings: Settings, front_end: FrontEnd, batch_size: int | None = None
+) -> Embedder:
+    let_threads_sleep()
+    keep_freed_memory()
+    from clapsearch.clap import ClapEmbedder
+
+    return ClapEmbedder(folder, device=settings.device, batch_size=batch_size, front_end=front_end)

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Sequence
-from itertools import chain, groupby, islice
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
@@ -12,16 +12,14 @@ from transformers import AutoTokenizer, ClapModel
 from transformers.utils import logging as transformers_logging
 
 from clapsearch import mel
-from clapsearch.audio import RESAMPLER
-from clapsearch.embedder import Checkpoint
+from clapsearch.embedder import check_finite, unit
 from clapsearch.errors import CheckpointError, ClapsearchError
 from clapsearch.mel import FrontEnd, LogMel
-from clapsearch.weights import CheckpointFolder, weights_hash
+from clapsearch.tokens import batches, fitting, token_limit
+from clapsearch.weights import CheckpointFolder, check_fits, identity
 
 logger = logging.getLogger(__name__)
 
-MAX_TOKENS = 77  # LAION trained with 77; RoBERTa crashes above 512
-TEXT_BATCH = 32
 GPU_BATCH = 64
 
 
@@ -62,19 +60,10 @@ class ClapEmbedder:
         self.batch_size = batch_size or (1 if self.device == "cpu" else GPU_BATCH)
         self._half = self.device == "cuda"
         self._model, self._tokenizer = load_model(folder, self.device)
-        _check_fits(folder, self.front_end, self._model.config, len(self._tokenizer))
+        check_fits(folder, self.front_end, len(self._tokenizer))
         self._fused = bool(self._model.config.audio_config.enable_fusion)
-        self.checkpoint = Checkpoint(
-            name=folder.name,
-            revision=folder.revision,
-            weights_hash=weights_hash(folder),
-            front_end=self.front_end.identity + (" fused" if self._fused else ""),
-            resampler=RESAMPLER,
-            backend=f"torch-{self.device}",
-            precision="float16" if self._half else "float32",
-            dim=int(self._model.config.projection_dim),
-            window_s=self.front_end.n_samples / self.front_end.sr,
-        )
+        precision = "float16" if self._half else "float32"
+        self.checkpoint = identity(folder, self.front_end, backend=f"torch-{self.device}", precision=precision)
 
     @property
     def logit_scale(self) -> float:
@@ -85,17 +74,9 @@ class ClapEmbedder:
         """Embed texts; shape (n_texts, dim), unit rows. What exceeds the token limit is cut, with a warning."""
         tokens = [self._tokens(text) for text in texts]
         vectors = np.zeros((len(texts), self.checkpoint.dim), np.float32)
-        by_length = sorted(range(len(texts)), key=lambda i: len(tokens[i]))
-        for _, same in groupby(by_length, key=lambda i: len(tokens[i])):
-            rows = list(same)  # equal lengths need no padding, so no text depends on its company
-            for start in range(0, len(rows), TEXT_BATCH):
-                batch = rows[start : start + TEXT_BATCH]
-                vectors[batch] = self._forward_text([tokens[i] for i in batch])
-        if not np.isfinite(vectors).all():
-            raise CheckpointError(
-                f"checkpoint {self.checkpoint.name} gives no finite vector for a text; "
-                "try --device cpu, or choose another with --checkpoint"
-            )
+        for rows in batches(tokens):
+            vectors[rows] = self._forward_text([tokens[i] for i in rows])
+        check_finite(vectors, self.checkpoint)
         return vectors
 
     def embed_audio(self, log_mels: Sequence[LogMel]) -> list[npt.NDArray[np.float32]]:
@@ -115,7 +96,7 @@ class ClapEmbedder:
         if self._fused:
             wholes = self._embed((mel.fuse(log_mels[i], self.front_end) for i in long), is_longer=True)
         else:
-            wholes = np.array([_unit(moments[i].mean(axis=0)) for i in long], np.float32)
+            wholes = np.array([unit(moments[i].mean(axis=0)) for i in long], np.float32)
         for i, whole in zip(long, wholes, strict=True):
             moments[i] = np.concatenate([whole[None], moments[i]])
         return moments
@@ -160,11 +141,10 @@ class ClapEmbedder:
 
     def _tokens(self, text: str) -> list[int]:
         config = self._model.config.text_config
-        limit = min(MAX_TOKENS, config.max_position_embeddings - config.pad_token_id - 1)
-        ids: list[int] = self._tokenizer(text)["input_ids"]
-        if len(ids) > limit:
-            logger.warning("the text has %d tokens, the checkpoint reads %d: the rest is ignored", len(ids), limit)
-            ids = self._tokenizer(text, truncation=True, max_length=limit)["input_ids"]
+        return fitting(text, token_limit(config.max_position_embeddings, config.pad_token_id), self._encode)
+
+    def _encode(self, text: str, limit: int | None) -> list[int]:
+        ids: list[int] = self._tokenizer(text, truncation=limit is not None, max_length=limit)["input_ids"]
         return ids
 
 
@@ -205,29 +185,7 @@ def load_model(folder: CheckpointFolder, device: str) -> tuple[Any, Any]:
     return model.eval().to(device), tokenizer
 
 
-def _check_fits(folder: CheckpointFolder, front_end: FrontEnd, config: Any, n_tokens: int) -> None:
-    """Refuse files that do not belong together here: the first forward pass would say it in torch's words."""
-    audio = config.audio_config
-    n_frames = audio.spec_size * (audio.spec_size // audio.num_mel_bins)
-    for what, is_there, fits in (
-        ("mel bands", front_end.n_mels, front_end.n_mels == audio.num_mel_bins),
-        ("frames in a window", front_end.n_frames, front_end.n_frames <= n_frames),
-        ("tokens", n_tokens, n_tokens <= config.text_config.vocab_size),
-    ):
-        if not fits:
-            raise CheckpointError(
-                f"checkpoint {folder.name} is a mixture of two: its config.json does not take {is_there} {what}; "
-                "fetch it again"
-            )
-
-
 def _to_numpy(vectors: torch.Tensor) -> npt.NDArray[np.float32]:
     """Bring to the CPU as float32 and normalise again: half precision leaves norms off by 1e-3."""
     rows: npt.NDArray[np.float32] = vectors.float().cpu().numpy()
-    return _unit(rows)
-
-
-def _unit(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    with np.errstate(invalid="ignore"):  # a zero vector becomes NaN, which callers look for
-        scaled: npt.NDArray[np.float32] = vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
-    return scaled
+    return unit(rows)

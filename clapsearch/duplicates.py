@@ -244,7 +244,7 @@ def _sketch(vectors: Vectors) -> Vectors:
     The coordinates along the directions that hold most, and the length of what is left: two rests cannot have a
     larger product than that of their lengths (Cauchy and Schwarz).
     """
-    if vectors.shape[1] <= _SKETCH_DIM or not len(vectors):
+    if vectors.shape[1] <= _SKETCH_DIM or len(vectors) <= vectors.shape[1]:  # too few to be worth it
         return vectors
     directions = np.linalg.eigh(vectors.T @ vectors)[1][:, -_SKETCH_DIM:].astype(np.float32)
     kept = vectors @ directions

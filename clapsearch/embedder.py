@@ -13,6 +13,8 @@ from clapsearch.mel import FrontEnd, LogMel
 
 # Measured: pairwise text cosines of a dead tower are .9993, of random weights .94.
 DEAD_TEXT_COSINE = 0.998
+# So many texts are questions; more are a list of labels, for which it pays to have the model's threads, or its GPU.
+FEW_TEXTS = 8
 _UNLIKE_TEXTS = ("a dog barking", "rain on a tin roof", "a siren in the distance", "glass breaking", "soft piano music")
 
 
@@ -54,12 +56,23 @@ class Checkpoint:
         return self.weights_hash, self.front_end, self.resampler
 
 
-class Embedder(Protocol):
-    """Turns texts and log-mels into unit vectors; the same input always gives the same vector."""
+class TextEmbedder(Protocol):
+    """Turns texts into unit vectors; the same text always gives the same vector."""
 
     @property
     def checkpoint(self) -> Checkpoint:
         """Whose vectors these are."""
+
+    @property
+    def logit_scale(self) -> float:
+        """Factor from cosine to logit, learnt with the weights."""
+
+    def embed_text(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        """Embed texts; shape (n_texts, dim), unit rows."""
+
+
+class Embedder(TextEmbedder, Protocol):
+    """Turns log-mels into unit vectors, too; the same input always gives the same vector."""
 
     @property
     def front_end(self) -> FrontEnd:
@@ -68,13 +81,6 @@ class Embedder(Protocol):
     @property
     def batch_size(self) -> int:
         """How many windows one forward pass takes."""
-
-    @property
-    def logit_scale(self) -> float:
-        """Factor from cosine to logit, learnt with the weights."""
-
-    def embed_text(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
-        """Embed texts; shape (n_texts, dim), unit rows."""
 
     def embed_audio(self, log_mels: Sequence[LogMel]) -> list[npt.NDArray[np.float32]]:
         """Embed sounds from their log-mels, each (n_frames, n_mels), dB.
@@ -92,15 +98,24 @@ class DeferredEmbedder:
     front_end : FrontEnd
     load : callable
         Makes the real embedder; called at most once.
+    load_texts : callable, optional
+        Makes what answers for `FEW_TEXTS` instead, whether the model is loaded or not; called at most once.
     """
 
-    def __init__(self, front_end: FrontEnd, load: Callable[[], Embedder]) -> None:
+    def __init__(
+        self, front_end: FrontEnd, load: Callable[[], Embedder], load_texts: Callable[[], TextEmbedder] | None = None
+    ) -> None:
         self.front_end = front_end
         self._load = load
+        self._load_texts = load_texts
 
     @functools.cached_property
     def _embedder(self) -> Embedder:
         return self._load()
+
+    @functools.cached_property
+    def _texts(self) -> TextEmbedder:
+        return self._load_texts() if self._load_texts else self._embedder
 
     @property
     def checkpoint(self) -> Checkpoint:
@@ -115,18 +130,40 @@ class DeferredEmbedder:
     @property
     def logit_scale(self) -> float:
         """As `Embedder`."""
-        return self._embedder.logit_scale
+        return self._texts.logit_scale
 
     def embed_text(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """As `Embedder`."""
-        return self._embedder.embed_text(texts)
+        return (self._texts if len(texts) <= FEW_TEXTS else self._embedder).embed_text(texts)
 
     def embed_audio(self, log_mels: Sequence[LogMel]) -> list[npt.NDArray[np.float32]]:
         """As `Embedder`."""
         return self._embedder.embed_audio(log_mels)
 
 
-def check_same_space(embedder: Embedder, library: Checkpoint) -> None:
+def check_finite(vectors: npt.NDArray[np.float32], checkpoint: Checkpoint) -> None:
+    """Refuse vectors of texts that are none.
+
+    Raises
+    ------
+    CheckpointError
+        If a number in them is not finite.
+    """
+    if not np.isfinite(vectors).all():
+        raise CheckpointError(
+            f"checkpoint {checkpoint.name} gives no finite vector for a text; "
+            "try --device cpu, or choose another with --checkpoint"
+        )
+
+
+def unit(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Return vectors, shape (..., dim), divided by their lengths; a zero vector becomes NaN, which callers look for."""
+    with np.errstate(invalid="ignore"):
+        scaled: npt.NDArray[np.float32] = vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return scaled
+
+
+def check_same_space(embedder: TextEmbedder, library: Checkpoint) -> None:
     """Refuse an embedder whose vectors cannot be compared with those of a library.
 
     Raises
@@ -145,7 +182,7 @@ def check_same_space(embedder: Embedder, library: Checkpoint) -> None:
         )
 
 
-def check_text_tower(embedder: Embedder) -> None:
+def check_text_tower(embedder: TextEmbedder) -> None:
     """Refuse a checkpoint that gives all texts the same vector.
 
     Raises

@@ -10,7 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from clapsearch.audio import RESAMPLER
+from clapsearch.embedder import Checkpoint
 from clapsearch.errors import CheckpointError
+from clapsearch.mel import FrontEnd
 from clapsearch.settings import cache_folder
 
 BUNDLED = "mini"
@@ -42,6 +45,13 @@ class CheckpointFolder:
     def config(self) -> dict[str, Any]:
         """Return the parsed ``config.json``."""
         return _read_json(self.path / "config.json")
+
+    def section(self, name: str) -> dict[str, Any]:
+        """Return a part of ``config.json``, such as ``audio_config``; what it leaves out has transformers' defaults."""
+        part = self.config().get(name)
+        if part is not None and not isinstance(part, dict):
+            raise CheckpointError(f"{self.path / 'config.json'}: {name} is no JSON object; fetch the checkpoint again")
+        return part or {}
 
     def extractor_config(self) -> Mapping[str, Any]:
         """Return the feature extractor's configuration, from either of transformers' two layouts."""
@@ -99,6 +109,49 @@ def weights_hash(folder: CheckpointFolder) -> str:
     return known[key]
 
 
+def identity(folder: CheckpointFolder, front_end: FrontEnd, *, backend: str, precision: str) -> Checkpoint:
+    """Return whose vectors a checkpoint makes, with a front end and on a backend; no model is opened."""
+    is_fused = bool(folder.section("audio_config").get("enable_fusion", False))
+    dim = folder.config().get("projection_dim", 512)
+    if type(dim) is not int:
+        raise CheckpointError(
+            f"{folder.path / 'config.json'}: projection_dim is {dim!r}, not a number; fetch the checkpoint again"
+        )
+    return Checkpoint(
+        name=folder.name,
+        revision=folder.revision,
+        weights_hash=weights_hash(folder),
+        front_end=front_end.identity + (" fused" if is_fused else ""),
+        resampler=RESAMPLER,
+        backend=backend,
+        precision=precision,
+        dim=dim,
+        window_s=front_end.n_samples / front_end.sr,
+    )
+
+
+def check_fits(folder: CheckpointFolder, front_end: FrontEnd, n_tokens: int) -> None:
+    """Refuse files that do not belong together: the first forward pass would say it in words of its own.
+
+    Raises
+    ------
+    CheckpointError
+        If the model does not take the front end's windows, or the tokenizer's `n_tokens` different tokens.
+    """
+    audio, text = folder.section("audio_config"), folder.section("text_config")
+    size, n_mels = audio.get("spec_size", 256), audio.get("num_mel_bins", 64)
+    for what, is_there, fits in (
+        ("mel bands", front_end.n_mels, front_end.n_mels == n_mels),
+        ("frames in a window", front_end.n_frames, front_end.n_frames <= size * (size // n_mels)),
+        ("tokens", n_tokens, n_tokens <= text.get("vocab_size", 50_265)),
+    ):
+        if not fits:
+            raise CheckpointError(
+                f"checkpoint {folder.name} is a mixture of two: its config.json does not take {is_there} {what}; "
+                "fetch it again"
+            )
+
+
 def _digest(files: list[Path]) -> str:
     total = hashlib.blake2b(digest_size=16)
     for path in files:
@@ -125,14 +178,30 @@ def _split_revision(name: str, revision: str | None) -> tuple[str, str | None, b
 
 
 def _from_hub(repo: str, revision: str | None, is_exact: bool, *, offline: bool) -> CheckpointFolder:
+    if is_exact and revision:
+        with contextlib.suppress(CheckpointError, OSError):
+            here = CheckpointFolder(repo, revision, _snapshot(repo, revision))
+            _check_whole(here)
+            return here
+    return _fetched(repo, revision, offline=offline)
+
+
+def _snapshot(repo: str, revision: str) -> Path:
+    """Return where the hub library keeps a commit; importing the library takes longer than a search."""
+    home = os.environ.get("HF_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "huggingface"
+    cache = os.environ.get("HF_HUB_CACHE") or Path(home) / "hub"
+    return (
+        Path(os.path.expandvars(os.path.expanduser(cache)))
+        / f"models--{repo.replace('/', '--')}"
+        / "snapshots"
+        / revision
+    )
+
+
+def _fetched(repo: str, revision: str | None, *, offline: bool) -> CheckpointFolder:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 
-    if is_exact and not offline:
-        with contextlib.suppress(CheckpointError):
-            here = _from_hub(repo, revision, is_exact, offline=True)
-            _check_whole(here)
-            return here
     try:
         path = snapshot_download(repo, revision=revision, allow_patterns=_PATTERNS, local_files_only=offline)
     except LocalEntryNotFoundError as error:

@@ -29,7 +29,7 @@ def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
     for name, folder in (("XDG_DATA_HOME", "data"), ("XDG_CACHE_HOME", "cache"), ("HF_HOME", "hub")):
         monkeypatch.setenv(name, str(home / folder))
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(home / "hub" / "hub"))  # read at import
-    for name in ("CLAPSEARCH_LIBRARY", "CLAPSEARCH_CHECKPOINT", "HF_HUB_OFFLINE"):
+    for name in ("CLAPSEARCH_LIBRARY", "CLAPSEARCH_CHECKPOINT", "HF_HUB_CACHE", "HF_HUB_OFFLINE"):
         monkeypatch.delenv(name, raising=False)
     return home
 

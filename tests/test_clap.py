@@ -19,10 +19,11 @@ from signals import noise
 from transformers import ClapConfig, ClapFeatureExtractor, ClapModel
 
 from clapsearch.audio import RESAMPLER
-from clapsearch.clap import MAX_TOKENS, ClapEmbedder
+from clapsearch.clap import ClapEmbedder
 from clapsearch.embedder import DeferredEmbedder, Embedder, check_same_space, check_text_tower
 from clapsearch.errors import CheckpointError, ClapsearchError
 from clapsearch.mel import FrontEnd, fuse, log_mel, moments
+from clapsearch.tokens import MAX_TOKENS
 from clapsearch.weights import locate, weights_hash
 
 TEXTS = [

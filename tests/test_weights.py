@@ -46,6 +46,7 @@ def lay_out(cache: Path, files: Path, *, sha: str = SHA, ref: str | None = "main
 @pytest.fixture
 def hub_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty hub cache that this process uses: the hub library reads its variables once, at import."""
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
     return tmp_path / "hub"
 

@@ -9,7 +9,6 @@ import typer
 from clapsearch import api
 from clapsearch.errors import ClapsearchError
 from clapsearch.settings import Settings
-from clapsearch.weights import BUNDLED
 
 if TYPE_CHECKING:
     from clapsearch.demo.questions import Question
@@ -36,6 +35,7 @@ def demo(
 def _run(folder: Path) -> None:
     from clapsearch.demo.questions import QUESTIONS
     from clapsearch.demo.sounds import SOUNDS, write_manifest, write_sounds
+    from clapsearch.weights import BUNDLED
 
     sounds = folder / "sounds"
     typer.echo(f"synthesising {len(SOUNDS)} sounds ...")

@@ -55,20 +55,12 @@ class Form:
 
 def show(hits: "Sequence[Hit]", form: Form, reasons: "Sequence[Reason] | None" = None) -> None:
     """Print hits."""
-    from clapsearch import outputs, present
-    from clapsearch.reaper import reaper_project
+    from clapsearch import present
 
-    if form.json:
+    if form.jsonl or form.csv or form.m3u8 or form.rpp:
+        _show_export(hits, form)
+    elif form.json:
         typer.echo(present.hits_json(hits, reasons))
-    elif form.jsonl:
-        typer.echo(outputs.hits_jsonl(hits), nl=False)
-    elif form.csv:
-        _write(outputs.hits_csv(hits).encode())
-    elif form.m3u8 or form.rpp:
-        export = outputs.hits_m3u8(hits) if form.m3u8 else reaper_project(hits, title=form.title)
-        _write(export.text.encode())
-        for notice in export.notices:
-            say(notice)
     elif form.null:
         _write(present.paths(hits, end=b"\0"))
     elif form.paths and sys.stdout.isatty():
@@ -77,6 +69,22 @@ def show(hits: "Sequence[Hit]", form: Form, reasons: "Sequence[Reason] | None" =
         _write(present.paths(hits))
     elif hits:
         typer.echo(present.hits_table(hits, reasons, moments=form.moments))
+
+
+def _show_export(hits: "Sequence[Hit]", form: Form) -> None:
+    """Print hits in a form that other programs read."""
+    from clapsearch import outputs
+    from clapsearch.reaper import reaper_project
+
+    if form.jsonl:
+        typer.echo(outputs.hits_jsonl(hits), nl=False)
+    elif form.csv:
+        _write(outputs.hits_csv(hits).encode())
+    else:
+        export = outputs.hits_m3u8(hits) if form.m3u8 else reaper_project(hits, title=form.title)
+        _write(export.text.encode())
+        for notice in export.notices:
+            say(notice)
 
 
 def comment(hits: "Sequence[Hit]", offline: Sequence[bytes], *, is_limited: bool, is_empty: bool) -> None:

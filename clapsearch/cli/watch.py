@@ -14,7 +14,6 @@ from clapsearch.cli import options, service
 from clapsearch.cli.stop import CANCELLED, stop_signals
 from clapsearch.errors import UsageError
 from clapsearch.settings import RESCAN_S, Settings, resolve
-from clapsearch.weights import BUNDLED
 
 if TYPE_CHECKING:
     from indexer.report import Entry
@@ -73,6 +72,8 @@ def watch(
 
 def _choices(settings: Settings, workers: int | None, globs: Sequence[str] | None, video: bool | None) -> list[str]:
     """Return the flags that make the same choices again, wherever they came from."""
+    from clapsearch.weights import BUNDLED
+
     flags = ["--library", str(settings.library), "--device", settings.device]
     if settings.checkpoint:
         is_folder = settings.checkpoint != BUNDLED and os.path.isdir(settings.checkpoint)

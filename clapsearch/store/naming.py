@@ -4,16 +4,17 @@ import math
 import os
 from datetime import UTC, datetime
 from pathlib import PurePath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, bindparam, delete, insert, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 
-from clapsearch.metadata import Metadata
-from clapsearch.metadata.ucs import parse_name
 from clapsearch.schema import WORDS, facet, sound, stale, tags, words
 from clapsearch.wording import indexed, run_together
 from clapsearch.wording import words as split
+
+if TYPE_CHECKING:
+    from clapsearch.metadata import Metadata
 
 _SOME = 2_000  # sounds at a time
 _STALE = (
@@ -45,6 +46,8 @@ def refresh(connection: Connection) -> None:
 
 def _entry(row: Any) -> tuple[dict[str, object], dict[str, object]]:
     """Return the words and the facets of one sound."""
+    from clapsearch.metadata.ucs import parse_name
+
     path = PurePath(os.fsdecode(row.relpath).encode("utf-8", "replace").decode())
     told, name = _told(row.data), parse_name(path.stem)
     texts = [*(field.text for field in told.fields), *(marker.label for marker in told.markers)]
@@ -69,8 +72,10 @@ def _wall_clock(mtime_ns: int) -> float:
         return mtime_ns / 1e9
 
 
-def _told(data: str | None) -> Metadata:
+def _told(data: str | None) -> "Metadata":
     """Return the metadata that was stored; none if it is not what was written: it must not stop a writer."""
+    from clapsearch.metadata import Metadata
+
     try:
         told = Metadata.from_json(data) if data else Metadata()
     except (ValueError, LookupError, TypeError, RecursionError):

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from clapsearch.clap import MAX_TOKENS
 from clapsearch.errors import ClapsearchError, UsageError
 from clapsearch.evaluation.clips import Clip, Manifest, select
 from clapsearch.evaluation.manifest import read_manifest
 from clapsearch.evaluation.split import split_by_group
 from clapsearch.mel import FrontEnd
 from clapsearch.present import plural, printable
+from clapsearch.tokens import MAX_TOKENS
 from clapsearch.training import export, features, towers
 from clapsearch.training.batches import BatchOptions
 from clapsearch.training.criterion import Criterion

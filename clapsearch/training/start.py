@@ -7,8 +7,9 @@ from typing import Any
 
 import torch
 
-from clapsearch.clap import MAX_TOKENS, load_model
+from clapsearch.clap import load_model
 from clapsearch.mel import FrontEnd
+from clapsearch.tokens import MAX_TOKENS
 from clapsearch.training.texts import Embed, embed_with
 from clapsearch.weights import CheckpointFolder, weights_hash
 

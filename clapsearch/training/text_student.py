@@ -11,8 +11,8 @@ from safetensors.torch import load_file
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import ClapTextConfig, ClapTextModelWithProjection, PreTrainedTokenizerFast
 
-from clapsearch.clap import MAX_TOKENS
 from clapsearch.errors import ClapsearchError
+from clapsearch.tokens import MAX_TOKENS
 from clapsearch.training import sentences
 from clapsearch.training.text_space import TextSpace
 
