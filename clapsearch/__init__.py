@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from clapsearch.search import Hit
     from clapsearch.vocabulary import Description
 
-__version__ = "0.3.0"
+__version__ = "0.4.0"
 
 _HOMES = {
     "open": "clapsearch.api",

@@ -271,6 +271,7 @@ class Session:
         top_k: int = 10,
         include_offline: bool = False,
         collapse: bool = True,
+        exact: bool = False,
     ) -> "list[Hit]":
         """Find sounds by words, sounds and filters.
 
@@ -284,6 +285,8 @@ class Session:
             Find sounds in folders that are not there now, too.
         collapse : bool
             Let the best of sounds that are nearly the same stand for all of them.
+        exact : bool
+            Look at every sound, also where an approximate index is faster.
 
         Returns
         -------
@@ -314,6 +317,7 @@ class Session:
             exclude=[absolute(each.file) for each in parsed.likenesses],
             include_offline=include_offline,
             collapse=collapse,
+            exact=exact,
         )
 
     def explain(self, query: "str | Query", hits: "Sequence[Hit]") -> "list[Reason]":
@@ -344,9 +348,15 @@ class Session:
             return writing.save_search(name, query)
 
     def similar(
-        self, file: AnyPath, *, top_k: int = 10, include_offline: bool = False, collapse: bool = True
+        self,
+        file: AnyPath,
+        *,
+        top_k: int = 10,
+        include_offline: bool = False,
+        collapse: bool = True,
+        exact: bool = False,
     ) -> "list[Hit]":
-        """Find sounds that sound like a file, which need not be indexed; it is not its own result.
+        """Find sounds that sound like a file, which need not be indexed; it is not its own result. See `search`.
 
         Raises
         ------
@@ -358,7 +368,7 @@ class Session:
         from clapsearch.query import Likeness, Query
 
         query = Query(likenesses=(Likeness(absolute(file)),))
-        return self.search(query, top_k=top_k, include_offline=include_offline, collapse=collapse)
+        return self.search(query, top_k=top_k, include_offline=include_offline, collapse=collapse, exact=exact)
 
     def describe(
         self, file: AnyPath, *, labels: "AnyPath | Sequence[str] | None" = None, top_k: int = 10

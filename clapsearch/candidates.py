@@ -40,16 +40,16 @@ class Candidates:
     exclude: Sequence[Path] = ()
 
     def by_sound(self, vector: Vector, n: int) -> Scored:
-        """Return the n sounds nearest to a unit vector, exactly, and no tie cut; equal scores by path."""
+        """Return the n sounds nearest to a unit vector, as exact as the index, and no tie cut; equal scores by path."""
         if self.scope.few is not None:
             return self._all_by_sound(vector, n)
         n_vectors = max(_MIN_CANDIDATES, 4 * n)
         while True:
             embedding_ids, scores = self.index.top(vector, n_vectors)
-            ranked = self._ranked(embedding_ids, scores)
+            ranked = self._best(embedding_ids, scores, n)
             is_enough = len(ranked) >= n and scores[-1] < ranked[n - 1][0] - _MARGIN
             if is_enough or n_vectors >= len(self.index):
-                return ranked[:n]
+                return ranked
             if self.scope.is_limited and n_vectors > _MAX_CANDIDATES:  # what is near is out of scope
                 return self._all_by_sound(vector, n)
             n_vectors *= 4
@@ -90,8 +90,11 @@ class Candidates:
         return dict(zip(*(values.tolist() for values in self.index.of(vector, wanted)), strict=True))
 
     def _all_by_sound(self, vector: Vector, n: int) -> Scored:
-        """Score the whole scope; each of its embeddings is at least one sound, or one that is excluded."""
-        embedding_ids, scores = self.index.of(vector, self.reading.embedding_ids(self.scope))
+        """Score the whole scope."""
+        return self._best(*self.index.of(vector, self.reading.embedding_ids(self.scope)), n)
+
+    def _best(self, embedding_ids: npt.NDArray[np.int64], scores: npt.NDArray[np.float64], n: int) -> Scored:
+        """Return the n best sounds of scored embeddings; asks the database for few more than that."""
         n_kept = n + len(self.exclude)
         while True:
             is_kept = scores >= (-np.partition(-scores, n_kept - 1)[n_kept - 1] if len(scores) > n_kept else -np.inf)

@@ -19,7 +19,7 @@ from sqlalchemy import (
 
 # "clap" in ASCII, in SQLite's header: tells a library from any other database.
 APPLICATION_ID = 0x636C6170
-SCHEMA_REVISION = "0003"
+SCHEMA_REVISION = "0004"
 
 metadata = MetaData()
 
@@ -162,4 +162,24 @@ snapshot = Table(
     Column("max_embedding_id", Integer, nullable=False),
     Column("n_vectors", Integer, nullable=False),
     Column("n_bytes", Integer, nullable=False),
+)
+
+# At most one row: the approximate index made beside the snapshot of that name, or why there is none (`why_not`: null if
+# none is needed). Once there is a newer snapshot, no search uses it; the next one is made from it.
+approximation = Table(
+    "approximation",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("snapshot", Text, nullable=False),
+    Column("exact_ms", Float, nullable=False),
+    Column("why_not", Text),
+    Column("name", Text),
+    Column("n_bytes", Integer),
+    Column("n_lists", Integer),
+    Column("n_probe", Integer),
+    Column("n_trained", Integer),
+    Column("recall_by_sounds", Float),
+    Column("n_sounds", Integer),
+    Column("recall_by_texts", Float),
+    Column("n_texts", Integer),
 )

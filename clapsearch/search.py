@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from clapsearch.approximate import open_approximate
 from clapsearch.candidates import Candidates, Vector
 from clapsearch.duplicates import collapse as collapse_near
 from clapsearch.errors import UsageError
@@ -16,8 +17,8 @@ from clapsearch.filesystem import is_there
 from clapsearch.mel import moment_hop_s
 from clapsearch.query import Query
 from clapsearch.ranking import fuse, percentile, words_worth
-from clapsearch.store import Finding, Library, SoundRow
-from clapsearch.vectors import MemorySegment, VectorIndex, Vectors, open_snapshot
+from clapsearch.store import Finding, Library, Snapshot, SoundRow
+from clapsearch.vectors import MemorySegment, Segment, SnapshotSegment, VectorIndex, Vectors, open_snapshot
 
 ANYTHING = Query()
 MODES = ("hybrid", "sound", "words")
@@ -94,6 +95,7 @@ def search(
     exclude: Sequence[Path] = (),
     include_offline: bool = False,
     collapse: bool = False,
+    exact: bool = False,
 ) -> list[Hit]:
     """Find the sounds that fit a query best.
 
@@ -113,6 +115,8 @@ def search(
         Find sounds in folders that are not there now, too.
     collapse : bool
         Let the best of sounds that are nearly the same stand for all of them.
+    exact : bool
+        Use no approximate index; a search with filters never does.
 
     Raises
     ------
@@ -129,7 +133,7 @@ def search(
         checkpoint = reading.checkpoint()
         if checkpoint is None:
             return []
-        index = open_index(reading, library.snapshots)
+        index = open_index(reading, library.snapshots, exact=exact or bool(query.criteria))
         offline = frozenset(root.id for root in reading.roots() if not is_there(root.path))
         scope = reading.scope(query.criteria, without_roots=() if include_offline else tuple(offline))
         candidates = Candidates(reading, index, scope, exclude)
@@ -152,7 +156,7 @@ def _best(
     candidates: Candidates, vector: Vector | None, query: Query, mode: str, top_k: int, collapse: bool
 ) -> list[_Found]:
     """Return the best sounds: `top_k`, unless there are fewer."""
-    depth = max(DEPTH, top_k)
+    depth = max(DEPTH, top_k) if query.wanted and mode != "sound" else top_k
     while True:
         ranked = _rank(candidates, vector, query, mode, depth)
         fit = [each for each in ranked if query.min_score is None or each.score >= query.min_score]
@@ -217,15 +221,32 @@ def _places(orders: Mapping[str, Sequence[SoundRow]]) -> dict[int, dict[str, int
     return places
 
 
-def open_index(reading: Finding, folder: Path) -> VectorIndex:
-    """Open the newest snapshot and what is newer; without a usable snapshot, everything comes from the database."""
+def open_index(reading: Finding, folder: Path, *, exact: bool = False) -> VectorIndex:
+    """Open the newest snapshot and what is newer; without a usable snapshot, everything comes from the database.
+
+    Parameters
+    ----------
+    exact : bool
+        Leave the approximate index alone, if there is one.
+    """
     published, base = reading.newest_snapshot(), None
     if published:
         path = folder / published.name
         base = open_snapshot(path, n_vectors=published.n_vectors, n_bytes=published.n_bytes)
     after_id = published.max_embedding_id if published and base else 0
     newer = MemorySegment(Vectors(stored.id, stored.vectors) for stored in reading.embeddings(after_id=after_id))
-    return VectorIndex([base, newer] if base else [newer])
+    if published is None or base is None:
+        return VectorIndex([newer])
+    return VectorIndex([base if exact else _hastened(reading, folder, published, base), newer])
+
+
+def _hastened(reading: Finding, folder: Path, published: Snapshot, base: SnapshotSegment) -> Segment:
+    """Return a snapshot with the approximate index beside it, or as it is."""
+    tried = reading.approximation()
+    if tried is None or tried.tuned is None or tried.snapshot != published.name:
+        return base
+    tuned = tried.tuned
+    return open_approximate(folder / tuned.name, base, n_bytes=tuned.n_bytes, n_probe=tuned.n_probe) or base
 
 
 def _hit(

@@ -1,6 +1,6 @@
 """What a score is worth here: how many ordinary texts find nothing that fits them as well."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -16,17 +16,22 @@ N_TEXTS = 100
 Vector = npt.NDArray[np.float32]
 
 
-def refresh(library: Library, embed_text: Callable[[str], Vector]) -> None:
+def refresh(library: Library, embed_text: Callable[[Sequence[str]], Vector]) -> None:
     """Store the best score of each background text; call it as the one writer, when there is a new snapshot."""
     with library.reading() as reading:
         if reading.counts().sounds < MIN_SOUNDS:
             return
-        index = open_index(reading, library.snapshots)
+        index = open_index(reading, library.snapshots, exact=True)
         if not len(index):  # all damaged
             return
-        scores = np.sort([best(index, embed_text(text)) for text in texts()]).astype("<f4")
+        scores = np.sort([best(index, vector) for vector in vectors(embed_text)]).astype("<f4")
     with library.writing() as writing:
         writing.set_background(scores.tobytes())
+
+
+def vectors(embed_text: Callable[[Sequence[str]], Vector]) -> Vector:
+    """Return the vectors of the background texts, shape (n, dim), float32."""
+    return np.asarray(embed_text(texts()), np.float32)
 
 
 def texts() -> list[str]:

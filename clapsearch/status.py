@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from clapsearch.embedder import Checkpoint
 from clapsearch.filesystem import is_there
-from clapsearch.store import Counts, Failure, Library, Missing, Root
+from clapsearch.store import Approximation, Counts, Failure, Library, Missing, Root
 
 if TYPE_CHECKING:
     from indexer.health import Health
@@ -42,7 +42,11 @@ class RootStatus:
 
 @dataclass(frozen=True)
 class Status:
-    """The state of a library; sizes in bytes. `watcher` is None unless one runs now."""
+    """The state of a library; sizes in bytes.
+
+    `approximation` is what was tried to make searches faster, None where searches did not need to be; `watcher` is None
+    unless one runs now.
+    """
 
     library: Path
     checkpoint: Checkpoint | None
@@ -53,6 +57,7 @@ class Status:
     watcher: "Health | None"
     library_bytes: int
     snapshot_bytes: int
+    approximation: Approximation | None
 
 
 def read_status(library: Library, watcher: "Health | None") -> Status:
@@ -67,6 +72,8 @@ def read_status(library: Library, watcher: "Health | None") -> Status:
         roots = tuple(_root_status(root, reading.counts(root_id=root.id)) for root in reading.roots())
         checkpoint, counts = reading.checkpoint(), reading.counts()
         missing, failures = tuple(reading.missing()), tuple(reading.failures())
+        published, tried = reading.newest_snapshot(), reading.approximation()
+    is_used = tried is not None and published is not None and tried.snapshot == published.name
     return Status(
         library=library.path,
         checkpoint=checkpoint,
@@ -77,6 +84,7 @@ def read_status(library: Library, watcher: "Health | None") -> Status:
         watcher=watcher,
         library_bytes=sum(_n_bytes(library.path.with_name(library.path.name + suffix)) for suffix in ("", "-wal")),
         snapshot_bytes=sum(path.stat().st_size for path in library.snapshots.glob("*.faiss")),
+        approximation=tried if is_used else None,
     )
 
 

@@ -1,5 +1,6 @@
 """VectorIndex: exact search over a snapshot file plus the embeddings newer than it. The only module with faiss."""
 
+import functools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -183,13 +184,20 @@ class VectorIndex:
 def open_snapshot(path: Path, *, n_vectors: int, n_bytes: int) -> SnapshotSegment | None:
     """Map a snapshot; None if it is missing, short, or not what was published."""
     try:
-        if path.stat().st_size != n_bytes:
+        look = path.stat()
+        if look.st_size != n_bytes:
             return None
-        segment = SnapshotSegment(path)
+        segment = _mapped(path, look.st_ino, look.st_mtime_ns)
         segment.rows(np.arange(min(1, len(segment.labels))))  # some kinds of index open, but hold no rows
     except (OSError, RuntimeError, AttributeError, MemoryError):  # a damaged length asks for too much memory
         return None
     return segment if len(segment.labels) == n_vectors else None
+
+
+@functools.lru_cache(maxsize=2)
+def _mapped(path: Path, *_look: int) -> SnapshotSegment:
+    """Keep the last files mapped: to map one of a gigabyte again takes as long as to search it."""
+    return SnapshotSegment(path)
 
 
 def write_snapshot(path: Path, embeddings: Iterable[Vectors], *, dim: int) -> tuple[int, int]:

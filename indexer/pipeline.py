@@ -7,11 +7,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
 from clapsearch import snapshot, standing
 from clapsearch.embedder import Embedder, check_same_space
 from clapsearch.errors import LibraryError
 from clapsearch.metadata import METADATA_VERSION
 from clapsearch.store import Library, Place, Writing
+from clapsearch.text_cache import cached_vectors
 from indexer.decode import STALL_S, DecodePool, Skipped
 from indexer.embed import Embedded, embed
 from indexer.feed import Feed
@@ -25,6 +29,7 @@ from indexer.worker import CHANGED
 
 COMMIT_S = 2.0
 COMMIT_FILES = 256
+N_ASKED = 100  # texts that people asked for, to tune searches by
 
 
 @dataclass(frozen=True)
@@ -135,8 +140,15 @@ class _Run:
             self._note_end(plan)
         with self.tally.timed("snapshot"):
             if snapshot.refresh(self.library):
-                standing.refresh(self.library, lambda text: self.embedder.embed_text([text])[0])
+                standing.refresh(self.library, self.embedder.embed_text)
+            if not self._is_switch:  # its texts are of the checkpoint that searches use
+                snapshot.hasten(self.library, self._texts, self.should_stop)
         return self.tally.report(cancelled=self.should_stop())
+
+    def _texts(self) -> npt.NDArray[np.float32]:
+        """Return vectors of texts such as people ask for: ordinary ones, and the last ones that were asked for."""
+        asked = cached_vectors(self.embedder.checkpoint)[:N_ASKED]
+        return np.concatenate([standing.vectors(self.embedder.embed_text), asked])
 
     def _open_checkpoint(self) -> None:
         """Find whose vectors to write. The model loads only now where it decides that; else when it is needed."""
@@ -337,6 +349,7 @@ class _Run:
             if not left_behind:
                 writing.activate(writing.add_checkpoint(self.embedder.checkpoint))
                 writing.retire(self._old_space, self._space)
+                self._is_switch = False
 
 
 def _has_changed(path: bytes, place: Place) -> bool:

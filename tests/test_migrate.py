@@ -28,8 +28,8 @@ def later(tmp_path: Path) -> Path:
     """The shipped migrations and one more, as the next version would have them."""
     folder = tmp_path / "migrations"
     shutil.copytree(migrate.migrations_folder(), folder)
-    (folder / "versions" / "0004_later.py").write_text(
-        '"""Later."""\nfrom alembic import op\nrevision = "0004"\ndown_revision = "0003"\n'
+    (folder / "versions" / "0005_later.py").write_text(
+        '"""Later."""\nfrom alembic import op\nrevision = "0005"\ndown_revision = "0004"\n'
         'def upgrade():\n    op.execute("ALTER TABLE sound ADD COLUMN later TEXT")\n'
         "    op.execute(\"UPDATE library SET requires = '9.8.7'\")\n"
     )
@@ -66,11 +66,11 @@ def test_the_first_schema_requires_no_version_newer_than_this(library: Library) 
 def test_an_older_library_is_backed_up_and_upgraded_and_keeps_everything(library: Library, later: Path) -> None:
     with library.writing() as writing:
         add_sound(writing, *start(writing), b"a.wav", seed=1)
-    assert migrate.check(library.path, current="0004", folder=later) is True
+    assert migrate.check(library.path, current="0005", folder=later) is True
     kept = migrate.upgrade(library._writer, library.path, folder=later)
     assert kept is not None
     assert migrate.revision_of(kept) == SCHEMA_REVISION
-    assert migrate.revision_of(library.path) == "0004"
+    assert migrate.revision_of(library.path) == "0005"
     with closing(sqlite3.connect(library.path)) as upgraded, closing(sqlite3.connect(kept)) as old:
         assert upgraded.execute("SELECT later FROM sound").fetchall() == [(None,)]
         assert (
@@ -144,7 +144,7 @@ def test_an_upgraded_library_has_the_tables_of_a_new_one(old: Path, library: Lib
 
 
 def test_a_failed_upgrade_leaves_the_old_schema_whole(library: Library, later: Path) -> None:
-    broken = later / "versions" / "0004_later.py"
+    broken = later / "versions" / "0005_later.py"
     broken.write_text(broken.read_text() + '    raise RuntimeError("power cut")\n')
     with pytest.raises(RuntimeError, match="power cut"):
         migrate.upgrade(library._writer, library.path, folder=later)
@@ -157,7 +157,7 @@ def test_a_newer_library_is_refused_with_the_version_it_needs(library: Library, 
     migrate.upgrade(library._writer, library.path, folder=later)
     with pytest.raises(SchemaError, match=re.escape("install clapsearch 9.8.7 or later")):
         Library.open(library.path)
-    assert migrate.revision_of(library.path) == "0004"
+    assert migrate.revision_of(library.path) == "0005"
 
 
 @pytest.mark.parametrize("content", [b"not a database at all, just text\n" * 20, b"SQLite format 3\0" + b"\xff" * 4000])

@@ -61,6 +61,7 @@ def search(
     as_paths: showing.AsPaths = False,
     null: showing.Null = False,
     include_offline: options.IncludeOffline = False,
+    exact: asking.Exact = False,
     library: options.Library = None,
     device: options.Device = "auto",
     offline: options.Offline = False,
@@ -88,7 +89,8 @@ def search(
     with api.Session(resolve(library=library, device=device, offline=offline)) as session:
         kept = asking.recall(session, saved) + " " if saved else ""
         asked = asking.question(kept + asking.joined(query or ()), flags)
-        hits = session.search(asked, mode=mode, top_k=top, include_offline=include_offline, collapse=not every)
+        how = {"include_offline": include_offline, "collapse": not every, "exact": exact}
+        hits = session.search(asked, mode=mode, top_k=top, **how)
         showing.show(hits, form, session.explain(asked, hits) if explain else None)
         left_out = [] if include_offline else session.offline()
         is_empty = not hits and session.is_empty()
@@ -103,6 +105,7 @@ def similar(
     as_paths: showing.AsPaths = False,
     null: showing.Null = False,
     include_offline: options.IncludeOffline = False,
+    exact: asking.Exact = False,
     library: options.Library = None,
     device: options.Device = "auto",
     offline: options.Offline = False,
@@ -111,7 +114,8 @@ def similar(
     form = showing.Form(json=as_json, paths=as_paths, null=null)
     form.check()
     with api.Session(resolve(library=library, device=device, offline=offline)) as session:
-        hits = session.similar(file, top_k=top, include_offline=include_offline, collapse=not every)
+        how = {"include_offline": include_offline, "collapse": not every, "exact": exact}
+        hits = session.similar(file, top_k=top, **how)
         showing.show(hits, form)
         left_out = [] if include_offline else session.offline()
         is_empty = not hits and session.is_empty()

@@ -45,6 +45,7 @@ MinScore = Annotated[float | None, typer.Option("--min-score", metavar="S", help
 Mode = Annotated[
     str, typer.Option("--mode", metavar="M", help="hybrid: sound and words; sound; words: names and metadata alone.")
 ]
+Exact = Annotated[bool, typer.Option("--exact", help="Look at every sound, also where an approximate index is faster.")]
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,7 @@ def _record(found: "Status") -> dict[str, Any]:
         "failures": [{**path_record(bad.path), "reason": bad.reason} for bad in found.failures],
         "library_bytes": found.library_bytes,
         "snapshot_bytes": found.snapshot_bytes,
+        "approximation": asdict(found.approximation) if found.approximation else None,
     }
 
 
@@ -58,12 +59,25 @@ def _text(found: "Status") -> str:
             f"library     {printable(found.library)}, {sizes}",
             f"checkpoint  {printable(checkpoint.name) + revision if checkpoint else 'none yet'}",
             f"sounds      {total}, {counts.hours:.2f} hours; {counts.missing:,} missing",
+            *_approximation_lines(found),
             *map(_root_line, found.roots),
             *_watcher_lines(found),
             *_at_most("missing", [f"{printable(gone.path)} since {date(gone.since)}" for gone in found.missing]),
             *_at_most("failed", [f"{printable(bad.path)}: {printable(bad.reason)}" for bad in found.failures]),
         ]
     )
+
+
+def _approximation_lines(found: "Status") -> list[str]:
+    tried = found.approximation
+    tuned = tried.tuned if tried else None
+    if tuned:
+        by_texts = "" if tuned.recall_by_texts is None else f", {tuned.recall_by_texts:.3f} by texts"
+        lists = f"(n_probe {tuned.n_probe} of {tuned.n_lists:,} lists)"
+        return [f"approximate recall@10 {tuned.recall_by_sounds:.3f} by sounds{by_texts} {lists}"]
+    if tried and tried.why_not:
+        return [f"approximate no, {tried.why_not}; exact searches take {tried.exact_ms:.0f} ms"]
+    return []
 
 
 def _root_line(root: "RootStatus") -> str:

@@ -4,6 +4,7 @@ from clapsearch.store.checking import Blob, Checking, Sampled
 from clapsearch.store.finding import Finding, Scope, SoundRow
 from clapsearch.store.library import Library
 from clapsearch.store.reading import (
+    Approximation,
     Counts,
     Failure,
     Known,
@@ -13,11 +14,13 @@ from clapsearch.store.reading import (
     Root,
     Snapshot,
     Stored,
+    Tuned,
     Untagged,
 )
 from clapsearch.store.writing import Place, Writing
 
 __all__ = [
+    "Approximation",
     "Blob",
     "Checking",
     "Counts",
@@ -35,6 +38,7 @@ __all__ = [
     "Snapshot",
     "SoundRow",
     "Stored",
+    "Tuned",
     "Untagged",
     "Writing",
 ]

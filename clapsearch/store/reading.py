@@ -13,7 +13,19 @@ import numpy.typing as npt
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, bindparam, case, exists, func, or_, select, true
 
 from clapsearch.embedder import Checkpoint
-from clapsearch.schema import checkpoint, content, dead, embedding, failure, library, root, snapshot, sound, tags
+from clapsearch.schema import (
+    approximation,
+    checkpoint,
+    content,
+    dead,
+    embedding,
+    failure,
+    library,
+    root,
+    snapshot,
+    sound,
+    tags,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -78,6 +90,55 @@ class Snapshot:
     max_embedding_id: int
     n_vectors: int
     n_bytes: int
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """A published approximate index, and how well it finds what an exact search finds.
+
+    Attributes
+    ----------
+    n_bytes : int
+        Of its file.
+    n_probe, n_lists : int
+        How many lists of vectors a query looks into, of how many.
+    n_trained : int
+        Vectors in the library when the lists were chosen.
+    recall_by_sounds, recall_by_texts : float
+        Mean recall@10 against the exact search, for so many stored vectors, and texts.
+    """
+
+    name: str
+    n_bytes: int
+    n_lists: int
+    n_probe: int
+    n_trained: int
+    recall_by_sounds: float
+    n_sounds: int
+    recall_by_texts: float | None
+    n_texts: int
+
+
+@dataclass(frozen=True)
+class Approximation:
+    """What was tried to make searches of one snapshot faster.
+
+    Attributes
+    ----------
+    snapshot : str
+        Its name.
+    exact_ms : float
+        How long an exact search of it took, in milliseconds.
+    tuned : Tuned or None
+        What came of it.
+    why_not : str or None
+        Why nothing came of it; None too where nothing was needed.
+    """
+
+    snapshot: str
+    exact_ms: float
+    tuned: Tuned | None = None
+    why_not: str | None = None
 
 
 @dataclass(frozen=True)
@@ -275,6 +336,14 @@ class Reading:
         query = select(*columns).where(snapshot.c.checkpoint_id == active).order_by(snapshot.c.id.desc()).limit(1)
         row = self._one(query)
         return Snapshot(**row._mapping) if row else None
+
+    def approximation(self) -> Approximation | None:
+        """Return what was tried last to make searches faster, be it for the newest snapshot or for one before."""
+        row = self._one(select(approximation))
+        if row is None:
+            return None
+        tuned = Tuned(*(row._mapping[name] for name in Tuned.__dataclass_fields__)) if row.name else None
+        return Approximation(row.snapshot, row.exact_ms, tuned, row.why_not)
 
     def embeddings(self, *, after_id: int = 0) -> Iterator[Stored]:
         """Yield the active embeddings with larger ids, by id; damaged ones are left out with a warning."""

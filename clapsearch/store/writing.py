@@ -15,6 +15,7 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 from clapsearch.audio import AudioInfo
 from clapsearch.embedder import Checkpoint
 from clapsearch.schema import (
+    approximation,
     background,
     checkpoint,
     content,
@@ -29,7 +30,7 @@ from clapsearch.schema import (
     tags,
 )
 from clapsearch.store.finding import Finding
-from clapsearch.store.reading import Root, Snapshot, at_or_below, chunks
+from clapsearch.store.reading import Approximation, Root, Snapshot, at_or_below, chunks
 
 # What is asked for every file is made once: SQLAlchemy takes longer to build a statement than SQLite to run it.
 _CONTENT_ID = select(content.c.id).where(content.c.hash == bindparam("hash"))
@@ -235,6 +236,7 @@ class Writing(Finding):
     def withdraw(self) -> None:
         """Publish no snapshot: searches read all vectors here until there is a new one."""
         self._connection.execute(delete(snapshot))
+        self._connection.execute(delete(approximation))
 
     def publish(self, published: Snapshot) -> None:
         """Make a snapshot the newest; forget the older ones, and which embeddings died before it."""
@@ -242,6 +244,12 @@ class Writing(Finding):
         self._connection.execute(delete(snapshot))
         self._connection.execute(insert(snapshot).values(**asdict(published), checkpoint_id=active))
         self._connection.execute(delete(dead))
+
+    def note(self, tried: Approximation) -> None:
+        """Write down what was tried to make searches faster; if something came of it, they use it from now on."""
+        values = {"snapshot": tried.snapshot, "exact_ms": tried.exact_ms, "why_not": tried.why_not}
+        self._connection.execute(delete(approximation))
+        self._connection.execute(insert(approximation).values(**values, **(asdict(tried.tuned) if tried.tuned else {})))
 
     def _sound_id(self, place: Place) -> int | None:
         return self._connection.execute(_SOUND_ID, {"root": place.root_id, "at": place.relpath}).scalar()
