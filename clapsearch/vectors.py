@@ -1,4 +1,4 @@
-"""VectorIndex: exact search over a snapshot file plus the embeddings newer than it. The only module with faiss."""
+"""VectorIndex: exact search over a snapshot file plus the embeddings newer than it. One of two modules with faiss."""
 
 import functools
 from collections.abc import Iterable, Sequence
@@ -137,7 +137,8 @@ class VectorIndex:
         scores : np.ndarray, shape (m,), float64
             Cosines of the best vector of each.
         """
-        wanted = np.unique(embedding_ids)
+        wanted = np.sort(embedding_ids)
+        wanted = wanted[np.diff(wanted, prepend=-1) > 0]  # np.unique imports more than a search takes
         ids, scores = [np.zeros(0, np.int64)], [np.zeros(0)]
         for segment in self._segments:
             lows = np.searchsorted(segment.labels, wanted << NUMBER_BITS)
