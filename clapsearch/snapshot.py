@@ -131,11 +131,11 @@ def _try(
     if why_not := _why_not(attempt, exact_ms):
         logger.info("no approximate index: %s", why_not)
         return Approximation(published.name, exact_ms, why_not=why_not)
-    name, n_bytes, _ = _place(folder, lambda draft: approximate.write(attempt.lists, draft))
+    name, n_bytes, _ = _place(folder, lambda draft: approximate.write(attempt.index, draft))
     tuned = Tuned(
         name,
         n_bytes,
-        n_lists=attempt.lists.nlist,
+        n_lists=approximate.n_lists(attempt.index),
         n_probe=attempt.n_probe,
         n_trained=attempt.n_trained,
         recall_by_sounds=attempt.recall_by_sounds,

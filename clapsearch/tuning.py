@@ -20,7 +20,7 @@ N_SOUNDS = 200
 _DEPTH = 10
 _N_CANDIDATES = 64
 _N_TIMED = 5
-_STEP = 2**0.5
+_STEP = 2**0.25
 _EQUAL = 1e-5  # brute force scores in float32
 
 Rows = npt.NDArray[np.float32]
@@ -32,7 +32,7 @@ class Attempt:
 
     Attributes
     ----------
-    lists : faiss index
+    index : faiss index
         See `clapsearch.approximate`.
     n_trained : int
         Vectors there were when the lists were chosen.
@@ -44,7 +44,7 @@ class Attempt:
         How long a search takes, median.
     """
 
-    lists: Any
+    index: Any
     n_trained: int
     n_probe: int
     recall_by_sounds: float
@@ -79,28 +79,28 @@ class Tuner:
         """Make one from an older one; None if that will not do, or is not good any more."""
         if len(self.exact.labels) >= GROWTH * n_trained:
             return None
-        lists = approximate.update(path, self.exact, self.should_stop)
-        attempt = None if lists is None else self.tune(lists, n_trained)
+        index = approximate.update(path, self.exact, self.should_stop)
+        attempt = None if index is None else self.tune(index, n_trained)
         return attempt if attempt and attempt.is_good else None
 
     def train(self) -> Attempt:
         """Make one anew."""
         return self.tune(approximate.train(self.exact, self.should_stop), len(self.exact.labels))
 
-    def tune(self, lists: Any, n_trained: int) -> Attempt:
+    def tune(self, index: Any, n_trained: int) -> Attempt:
         """Look into more and more lists until recall is good, or it were too many."""
         sounds = some_rows(self.exact, N_SOUNDS)
         queries = np.concatenate([sounds, self.texts])
         tenths = approximate.best_scores(self.exact, queries, self._n_best, self.should_stop)[:, -1]
         n_probe = 1
         while True:
-            segment = approximate.ApproximateSegment(self.exact, lists, n_probe)
+            segment = approximate.ApproximateSegment(self.exact, index, n_probe)
             recalls = [self._recall(segment, *each) for each in zip(queries, tenths, strict=True)]
             by_sounds, by_texts = statistics.mean(recalls[: len(sounds)]), recalls[len(sounds) :]
             ms = median_ms(segment, queries)
-            attempt = Attempt(lists, n_trained, n_probe, by_sounds, statistics.mean(by_texts) if by_texts else None, ms)
+            attempt = Attempt(index, n_trained, n_probe, by_sounds, statistics.mean(by_texts) if by_texts else None, ms)
             n_probe = max(n_probe + 1, round(_STEP * n_probe))
-            if attempt.is_good or n_probe > approximate.MOST_LISTS * lists.nlist:
+            if attempt.is_good or n_probe > approximate.MOST_LISTS * approximate.n_lists(index):
                 return attempt
 
     @property

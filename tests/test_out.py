@@ -16,6 +16,7 @@ from test_cli import cli, indexed, kept
 from test_player import OPENER, Speaker, desktop, program, speaker
 from world import POSIX_ONLY
 
+import clapsearch
 from clapsearch.cli import out
 from clapsearch.errors import ClapsearchError
 
@@ -33,6 +34,19 @@ def test_collect(indexed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert [row["rank"] for row in listed] == ["1", "2", "3"]
     for row in listed:
         assert (tmp_path / "c" / row["name"]).read_bytes() == Path(row["path"]).read_bytes()
+
+
+def test_collect_takes_a_saved_search_and_what_is_added(indexed: Path, tmp_path: Path, capsys) -> None:
+    with clapsearch.open() as session:
+        session.save("roof", "rain on a tin roof")
+    out.collect(tmp_path / "c", saved="roof", top=3)
+    out.collect(tmp_path / "d", ["name:long"], saved="roof")
+    names = [sorted(path.name for path in (tmp_path / each).glob("*.wav")) for each in "cd"]
+    assert (len(names[0]), names[1]) == (3, ["long.wav"])
+    with pytest.raises(ClapsearchError, match="no search is saved as 'wet'"):
+        out.collect(tmp_path / "e", saved="wet")
+    assert not (tmp_path / "e").exists()
+    capsys.readouterr()
 
 
 def test_collect_links_and_says_what_is_left_out(indexed: Path, tmp_path: Path, capsys) -> None:

@@ -46,9 +46,7 @@ def search(
     after: asking.After = None,
     min_score: asking.MinScore = None,
     mode: asking.Mode = "hybrid",
-    saved: Annotated[
-        str | None, typer.Option("--saved", metavar="NAME", help="A saved search, and what is added.")
-    ] = None,
+    saved: asking.Saved = None,
     top: options.Top = 10,
     every: showing.Every = False,
     moments: showing.Moments = False,
@@ -87,8 +85,7 @@ def search(
     form = showing.Form(as_json, as_jsonl, as_csv, as_m3u8, as_rpp, as_paths, null, moments, title or "clapsearch")
     form.check()
     with api.Session(resolve(library=library, device=device, offline=offline)) as session:
-        kept = asking.recall(session, saved) + " " if saved else ""
-        asked = asking.question(kept + asking.joined(query or ()), flags)
+        asked = asking.question(asking.text(session, query, saved), flags)
         how = {"include_offline": include_offline, "collapse": not every, "exact": exact}
         hits = session.search(asked, mode=mode, top_k=top, **how)
         showing.show(hits, form, session.explain(asked, hits) if explain else None)

@@ -46,6 +46,7 @@ Mode = Annotated[
     str, typer.Option("--mode", metavar="M", help="hybrid: sound and words; sound; words: names and metadata alone.")
 ]
 Exact = Annotated[bool, typer.Option("--exact", help="Look at every sound, also where an approximate index is faster.")]
+Saved = Annotated[str | None, typer.Option("--saved", metavar="NAME", help="A saved search, and what is added.")]
 
 
 @dataclass(frozen=True)
@@ -105,18 +106,20 @@ def _parts(flags: Flags) -> "Iterator[Token]":
             yield part(field, value)
 
 
-def recall(session: "Session", name: str) -> str:
-    """Return the query that was saved under a name.
+def text(session: "Session", words: Sequence[str] | None, saved: str | None) -> str:
+    """Return the query of some arguments, added to the one that was saved under a name.
 
     Raises
     ------
     ClapsearchError
-        If there is none.
+        If none was.
     """
-    found = session.saved()
-    if name not in found:
-        raise ClapsearchError(f"no search is saved as {name!r}; clapsearch saved lists them")
-    return found[name]
+    if saved is None:
+        return joined(words or ())
+    known = session.saved()
+    if saved not in known:
+        raise ClapsearchError(f"no search is saved as {saved!r}; clapsearch saved lists them")
+    return " ".join([known[saved], *([joined(words)] if words else [])])
 
 
 def save(session: "Session", name: str, query: str, *, forget: bool) -> None:

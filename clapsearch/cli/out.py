@@ -25,7 +25,8 @@ _KEYS = {"\r": "next", "\n": "next", "n": "next", "r": "again", "q": "quit", "\x
 
 def collect(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Made if it is not there.")],
-    query: Annotated[list[str], typer.Argument(metavar="QUERY", help="As for clapsearch search.")],
+    query: asking.QueryWords = None,
+    saved: asking.Saved = None,
     link: Annotated[bool, typer.Option("--link", help="Link the files instead of copying them.")] = False,
     top: options.Top = 10,
     library: options.Library = None,
@@ -39,7 +40,7 @@ def collect(
     from clapsearch.collect import collect as collect_hits
     from clapsearch.present import plural, printable
 
-    hits = _search(query, top, library, device, offline)
+    hits = _search(query, saved, top, library, device, offline)
     collection = collect_hits(hits, os.path.expanduser(folder), linked=link)
     for notice in collection.notices:
         say(notice)
@@ -49,9 +50,10 @@ def collect(
 
 def play(
     what: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(metavar="QUERY|FILE", help="As for clapsearch search, or a file: ./a.wav, /s/a.wav."),
-    ],
+    ] = None,
+    saved: asking.Saved = None,
     top: options.Top = 10,
     library: options.Library = None,
     device: options.Device = "auto",
@@ -63,15 +65,16 @@ def play(
     """
     from clapsearch import player
 
-    if len(what) == 1 and _is_file(what[0]):
+    if what and len(what) == 1 and _is_file(what[0]):
         player.play(what[0])
         return
     player.output_device()  # is there one? Asked before a model is loaded
-    _audition(_search(what, top, library, device, offline))
+    _audition(_search(what, saved, top, library, device, offline))
 
 
 def open_(
-    query: Annotated[list[str], typer.Argument(metavar="QUERY", help="As for clapsearch search.")],
+    query: asking.QueryWords = None,
+    saved: asking.Saved = None,
     rank: Annotated[int, typer.Option("--rank", min=1, metavar="N", help="Which result.")] = 1,
     library: options.Library = None,
     device: options.Device = "auto",
@@ -81,7 +84,7 @@ def open_(
     from clapsearch.player import open_in_desktop
     from clapsearch.present import plural
 
-    hits = _search(query, rank, library, device, offline)
+    hits = _search(query, saved, rank, library, device, offline)
     if hits and len(hits) < rank:
         raise ClapsearchError(f"--rank is {rank}, and the search finds {plural(len(hits), 'sound')}")
     for hit in hits[rank - 1 :]:
@@ -89,9 +92,11 @@ def open_(
         open_in_desktop(hit.path)
 
 
-def _search(words: Sequence[str], top: int, library: Path | None, device: str, offline: bool) -> "list[Hit]":
+def _search(
+    words: Sequence[str] | None, saved: str | None, top: int, library: Path | None, device: str, offline: bool
+) -> "list[Hit]":
     with api.Session(resolve(library=library, device=device, offline=offline)) as session:
-        hits = session.search(asking.joined(words), top_k=top)
+        hits = session.search(asking.text(session, words, saved), top_k=top)
     if not hits:
         say("no sounds found; clapsearch status says what the library holds")
     return hits
