@@ -22,23 +22,21 @@ import argparse
 import hashlib
 import json
 import os
-import platform
 import random
-import resource
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import psutil
+import machine
 import soundfile
+from table import Figure, Sample, faster, markdown, within
 
 from clapsearch.errors import AudioError
 from clapsearch.mel import FrontEnd
@@ -46,10 +44,8 @@ from clapsearch.weights import locate
 from indexer.worker import read_log_mel
 
 MAX_S = 10.0
-SAMPLE_S = 0.05
 MAX_TRIES = 8
 SUFFIXES = {".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff", ".opus"}
-PACKAGES = ("torch", "transformers", "numpy", "faiss-cpu", "librosa", "soundfile", "soxr")
 
 
 @dataclass(frozen=True)
@@ -65,18 +61,6 @@ class Run:
     peak_pss: int
 
 
-@dataclass(frozen=True)
-class Row:
-    """One line of the table; `ratio` is how many times better ours is in time, how many times larger in memory."""
-
-    figure: str
-    ours: str
-    stock: str
-    ratio: float
-    target: str
-    is_met: bool
-
-
 def copy_selection(folder: Path, target: Path, *, n_files: int, seed: int, front_end: FrontEnd) -> float:
     """Copy a seeded choice of different, decodable sounds of at most 10 s; returns their seconds in all."""
     paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
@@ -84,13 +68,13 @@ def copy_selection(folder: Path, target: Path, *, n_files: int, seed: int, front
     known: set[bytes] = set()
     total_s = 0.0
     for path in paths:
-        if len(known) == n_files:
-            return total_s
         content, duration_s = hashlib.sha256(path.read_bytes()).digest(), probe_s(path, front_end)
         if content not in known and duration_s is not None:
             shutil.copy(path, target / f"{len(known):04d}{path.suffix.lower()}")
             known.add(content)
             total_s += duration_s
+        if len(known) == n_files:
+            return total_s
     raise SystemExit(f"{folder} has {len(known)} different sounds of at most {MAX_S:.0f} s, {n_files} are wanted")
 
 
@@ -130,56 +114,17 @@ def measure(arguments: list[str], *, sample_memory: bool) -> tuple[Run, dict[str
     with tempfile.TemporaryDirectory() as scratch, Path(scratch, "errors").open("w+b") as errors:
         command = [sys.executable, str(Path(__file__).with_name("measured.py")), *arguments, scratch]
         environment = {**os.environ, "XDG_CACHE_HOME": str(Path(scratch, "cache")), "HF_HUB_OFFLINE": "1"}
-        cpu_before, others_before, started = children_cpu_s(), others_cpu_s(), time.monotonic()
+        cpu_before, others_before, started = machine.children_cpu_s(), machine.others_cpu_s(), time.monotonic()
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, env=environment)
-        peak = peak_pss(process) if sample_memory else 0
+        peak = machine.peak(process) if sample_memory else 0
         output, _ = process.communicate()
         whole_s = time.monotonic() - started
         if process.returncode:
             errors.seek(0)
             raise SystemExit(f"{arguments[0]} ended with {process.returncode}:\n{errors.read().decode()[-2000:]}")
     answer = json.loads(output.splitlines()[-1])
-    others = max(0.0, others_cpu_s() - others_before) / whole_s
-    return Run(whole_s, answer["after_load_s"], children_cpu_s() - cpu_before, others, peak), answer
-
-
-def children_cpu_s() -> float:
-    """Return the CPU seconds of all ended children and their children."""
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return usage.ru_utime + usage.ru_stime
-
-
-def others_cpu_s() -> float:
-    """Return the CPU seconds that the machine has spent on anything but this process and its ended children."""
-    times = psutil.cpu_times()
-    return float(times.user + times.nice + times.system) - children_cpu_s() - time.process_time()
-
-
-def peak_pss(process: subprocess.Popen[bytes]) -> int:
-    """Sample a process and its descendants until it ends; returns the largest sum of PSS in bytes."""
-    peak = 0
-    while process.poll() is None:
-        peak = max(peak, family_pss(process.pid))
-        time.sleep(SAMPLE_S)
-    return peak
-
-
-def family_pss(pid: int) -> int:
-    """Return the PSS of a process and all its descendants in bytes."""
-    try:
-        family = [pid, *(child.pid for child in psutil.Process(pid).children(recursive=True))]
-    except psutil.Error:
-        return 0
-    return sum(pss(member) for member in family)
-
-
-def pss(pid: int) -> int:
-    """Return the proportional set size of one process in bytes; 0 if it has just ended."""
-    try:
-        lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines()
-    except (OSError, ValueError):
-        return 0
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:")), 0)
+    others = max(0.0, machine.others_cpu_s() - others_before) / whole_s
+    return Run(whole_s, answer["after_load_s"], machine.children_cpu_s() - cpu_before, others, peak), answer
 
 
 def alternate(stage: str, n_runs: int, run: Callable[[str], Run]) -> tuple[list[Run], list[Run]]:
@@ -188,36 +133,35 @@ def alternate(stage: str, n_runs: int, run: Callable[[str], Run]) -> tuple[list[
     return [ours for ours, _ in pairs], [stock for _, stock in pairs]
 
 
-def time_row(figure: str, ours: list[Run], stock: list[Run], get: Callable[[Run], float], *, target: float) -> Row:
+def figures(arguments: argparse.Namespace) -> Iterator[Figure]:
+    """Measure on a choice of the sounds of a folder, and yield the figures."""
+    front_end = FrontEnd.from_config(locate(arguments.checkpoint, offline=True).extractor_config())
+    with tempfile.TemporaryDirectory() as scratch:
+        sounds, n, seed = Path(scratch), arguments.files, arguments.seed
+        total_s = copy_selection(arguments.folder, sounds, n_files=n, seed=seed, front_end=front_end)
+        note = f"{n} files, {total_s / 60:.1f} min of sound, {Path(arguments.checkpoint).name}"
+
+        run = partial(run_role, sounds=sounds, arguments=arguments)
+        index = alternate("index", arguments.runs, run)
+        yield time_figure("index, whole process", *index, lambda each: each.whole_s, target=1.0, note=note)
+        yield time_figure("index, model loaded", *index, lambda each: each.after_load_s, target=1.0, note=note)
+        mel = alternate("mel", arguments.runs, run)
+        yield time_figure("decode and log-mel", *mel, lambda each: each.after_load_s, target=3.0, note=note)
+        peaks = alternate("index", arguments.memory_runs, partial(run, sample_memory=True))
+        ours, theirs = (Sample(tuple(float(each.peak_pss) for each in runs), "B") for runs in peaks)
+        yield within("index, peak memory (PSS)", ours, theirs, at_most=1.0, note=note)
+
+
+def time_figure(
+    name: str, ours: list[Run], stock: list[Run], get: Callable[[Run], float], *, target: float, note: str
+) -> Figure:
     """Compare median times."""
-    a, b = (statistics.median(map(get, runs)) for runs in (ours, stock))
-    return Row(figure, f"{a:.2f} s", f"{b:.2f} s", b / a, f">= {target:.1f}x as fast", b / a >= target)
+    samples = (Sample(tuple(map(get, runs))) for runs in (ours, stock))
+    return faster(name, *samples, at_least=target, note=f"theirs: the stock pipeline; {note}")
 
 
-def memory_row(ours: list[Run], stock: list[Run]) -> Row:
-    """Compare median peaks."""
-    a, b = (statistics.median(run.peak_pss for run in runs) for runs in (ours, stock))
-    return Row("peak memory (PSS)", f"{a / 1e6:.0f} MB", f"{b / 1e6:.0f} MB", a / b, "<= 1.0x", a <= b)
-
-
-def print_table(rows: list[Row]) -> None:
-    """Print one line a figure."""
-    print(f"{'figure':<22}{'ours':>10}{'stock':>10}{'ratio':>8}  {'target':<17} met")
-    for row in rows:
-        met = "yes" if row.is_met else "NO"
-        print(f"{row.figure:<22}{row.ours:>10}{row.stock:>10}{row.ratio:>7.2f}x  {row.target:<17} {met}")
-
-
-def print_surroundings() -> None:
-    """Print versions and machine."""
-    print(f"python {platform.python_version()}, " + ", ".join(f"{name} {version(name)}" for name in PACKAGES))
-    info = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    model = next((line.partition(":")[2].strip() for line in info if line.startswith("model name")), "unknown CPU")
-    print(f"{model}, {os.cpu_count()} cores, load {', '.join(f'{load:.1f}' for load in os.getloadavg())}")
-
-
-def parse_arguments() -> argparse.Namespace:
-    """Read the command line."""
+def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
+    """Read the command line, or what would stand there."""
     parser = argparse.ArgumentParser(description="Indexing against the stock pipeline.")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--checkpoint", required=True, help="mini, or a folder in the hub's layout")
@@ -232,38 +176,14 @@ def parse_arguments() -> argparse.Namespace:
         metavar="CORES",
         help=f"repeat a run in which other processes used more than this, up to {MAX_TRIES} times",
     )
-    return parser.parse_args()
+    return parser.parse_args(words)
 
 
 def main() -> None:
     """Measure and print."""
     arguments = parse_arguments()
-    front_end = FrontEnd.from_config(locate(arguments.checkpoint, offline=True).extractor_config())
-    with tempfile.TemporaryDirectory() as folder:
-        sounds = Path(folder)
-        total_s = copy_selection(
-            arguments.folder, sounds, n_files=arguments.files, seed=arguments.seed, front_end=front_end
-        )
-
-        def timed(role: str) -> Run:
-            return run_role(role, sounds, arguments)
-
-        def sampled(role: str) -> Run:
-            return run_role(role, sounds, arguments, sample_memory=True)
-
-        mel = alternate("mel", arguments.runs, timed)
-        index = alternate("index", arguments.runs, timed)
-        memory = alternate("index", arguments.memory_runs, sampled)
-    print(f"{arguments.files} files, {total_s / 60:.1f} min of sound, {arguments.checkpoint}, {arguments.runs} runs")
-    print_table(
-        [
-            time_row("index, whole process", *index, lambda run: run.whole_s, target=1.0),
-            time_row("index, after loading", *index, lambda run: run.after_load_s, target=1.0),
-            time_row("decode + log-mel", *mel, lambda run: run.after_load_s, target=3.0),
-            memory_row(*memory),
-        ]
-    )
-    print_surroundings()
+    machine.print_surroundings()
+    print(markdown(list(figures(arguments))))
 
 
 if __name__ == "__main__":

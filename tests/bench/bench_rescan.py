@@ -5,19 +5,21 @@ The library is made by the tests' tiny checkpoint; only its walk and its hashing
 
 import argparse
 import os
-import platform
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+import machine
 import numpy as np
+import table
 from peek import Watched, rows, unloadable
 
+from clapsearch import snapshot
 from clapsearch.audio import AudioInfo
 from clapsearch.embedder import Checkpoint
 from clapsearch.mel import FrontEnd
@@ -56,6 +58,7 @@ def make_library(path: Path, folder: Path, checkpoint: Checkpoint = CHECKPOINT) 
                 writing.add_embedding(content_id, checkpoint_id, vectors, replaces=())
                 relpath = os.fsencode(file.relative_to(folder))
                 writing.place_sound(Place(root.id, relpath, status.st_size, status.st_mtime_ns), content_id)
+    snapshot.refresh(library)
     library.close()  # as after every run, or what was written would be read from the log
     return Library.open(path)
 
@@ -67,35 +70,45 @@ def find(folder: Path) -> float:
     return time.perf_counter() - began
 
 
+def rescan(library: Library, folder: Path, n_files: int, n_runs: int) -> tuple[table.Sample, table.Sample]:
+    """Return the seconds of looks at a tree that has not changed: ours, and those of find in between."""
+    ours, theirs = [], []
+    for _ in range(n_runs + 1):  # the first one warms up
+        theirs.append(find(folder))
+        report = index(library, Watched(_Never()), (), Options())
+        if report.unchanged != n_files:
+            raise RuntimeError(f"{report.unchanged} of {n_files} files are unchanged")
+        ours.append(report.seconds["walk"])
+    return table.Sample(tuple(ours[1:])), table.Sample(tuple(theirs[1:]))
+
+
+def figures(n_files: int, n_runs: int) -> Iterator[table.Figure]:
+    """Yield what a rescan takes, and one after every folder was renamed."""
+    with tempfile.TemporaryDirectory(prefix="rescan-") as home:
+        folder = Path(home).resolve() / "tree"
+        make_tree(folder, n_files)
+        library = make_library(Path(home) / "library.sqlite3", folder)
+        ours, theirs = rescan(library, folder, n_files, n_runs)
+        yield table.within(f"rescan of {n_files:,} unchanged files", ours, theirs, at_most=LIMIT, note="theirs: find")
+        for base in sorted(folder.iterdir()):
+            base.rename(base.with_name(f"renamed {base.name}"))
+        embedder, began = Watched(_Never()), time.perf_counter()
+        report = index(library, embedder, (), Options())
+        seconds = time.perf_counter() - began
+        assert (report.moved, embedder.n_embedded) == (n_files, 0)
+        assert rows(library.path, "SELECT count(*) FROM sound WHERE missing_since IS NULL") == [(n_files,)]
+        yield table.alone(f"{n_files:,} renamed files", table.Sample((seconds,)), note="none embedded")
+        library.close()
+
+
 def main() -> None:
     """Print the figures."""
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--files", type=int, default=100_000)
     arguments.add_argument("--runs", type=int, default=5)
     chosen = arguments.parse_args()
-    machine = f"{os.cpu_count()} cores, {platform.platform()}, load {os.getloadavg()[0]:.1f}"
-    print(f"Python {platform.python_version()}, {machine}")
-    with tempfile.TemporaryDirectory(prefix="rescan-") as home:
-        folder = Path(home).resolve() / "tree"
-        make_tree(folder, chosen.files)
-        library = make_library(Path(home) / "library.sqlite3", folder)
-        embedder = Watched(_Never())
-        ours, theirs = [], []
-        for _ in range(chosen.runs + 1):  # the first one warms up
-            theirs.append(find(folder))
-            report = index(library, embedder, (), Options())
-            assert report.unchanged == chosen.files
-            ours.append(report.seconds["walk"])
-        _show(statistics.median(ours[1:]), statistics.median(theirs[1:]), chosen.files)
-        for base in sorted(folder.iterdir()):
-            base.rename(base.with_name(f"renamed {base.name}"))
-        began = time.perf_counter()
-        report = index(library, embedder, (), Options())
-        seconds = time.perf_counter() - began
-        assert (report.moved, embedder.n_embedded) == (chosen.files, 0)
-        assert rows(library.path, "SELECT count(*) FROM sound WHERE missing_since IS NULL") == [(chosen.files,)]
-        print(f"{chosen.files:,} renamed files: {seconds:.1f} s, {chosen.files / seconds:,.0f} a second, none embedded")
-        library.close()
+    machine.print_surroundings()
+    print(table.markdown(list(figures(chosen.files, chosen.runs))))
 
 
 class _Never:
@@ -103,12 +116,6 @@ class _Never:
 
     checkpoint, front_end, batch_size, logit_scale = CHECKPOINT, FRONT_END, 1, 1.0
     embed_text = embed_audio = property(lambda self: unloadable(FRONT_END).embed_text)
-
-
-def _show(ours: float, theirs: float, n_files: int) -> None:
-    verdict = "met" if ours <= LIMIT * theirs else "not met"
-    print(f"rescan of {n_files:,} unchanged files: {ours:.3f} s; find: {theirs:.3f} s")
-    print(f"ratio {ours / theirs:.2f}, limit {LIMIT:.0f}: {verdict}")
 
 
 if __name__ == "__main__":

@@ -16,7 +16,8 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-from bench_index import measure, print_surroundings
+from bench_index import measure
+from machine import print_surroundings
 
 LIMIT_MB = 300
 SHORT_S = 10.0
