@@ -26,7 +26,9 @@ _N_AXES = 127
 # The best of a list is so many standard deviations better than its centre: lists that are wide are looked into earlier.
 # Texts, which are far from all sounds, then need to look into half as many.
 _DEVIATIONS = 3.5
-_N_MORE = 128  # candidates beyond those asked for: among them hardly any is lost to the short vectors
+# Candidates beyond those asked for, so that hardly any is lost to the short vectors: of more vectors, more are as near.
+_N_MORE = 128
+_MORE_SHARE = 1 / 8_000
 _CHUNK = 16_384  # vectors as float32 at a time
 # A query looks into lists that hold so many times the vectors that it asks for; past this share of them, exact search
 # is as fast.
@@ -57,12 +59,13 @@ class ApproximateSegment:
     def __init__(self, exact: SnapshotSegment, index: Any, n_probe: int) -> None:
         self.labels, self._exact, self._index, self._n_probe = exact.labels, exact, index, n_probe
         self._n_lists = n_lists(index)
+        self._n_more = max(_N_MORE, round(_MORE_SHARE * len(self.labels)))
 
     def nearest(self, query: Rows, n: int) -> Positions:
         """Return the positions of the n best rows, nearly all of them right."""
         n_probe = max(self._n_probe, math.ceil(_WIDTH * n * self._n_lists / len(self.labels)))
         if n_probe <= MOST_LISTS * self._n_lists:
-            labels = _search(self._index, query, min(n + _N_MORE, len(self.labels)), n_probe)
+            labels = _search(self._index, query, min(n + self._n_more, len(self.labels)), n_probe)
             positions: Positions = np.minimum(np.searchsorted(self.labels, labels), len(self.labels) - 1)
             if len(labels) >= min(n, len(self.labels)) and (self.labels[positions] == labels).all():
                 return positions[np.argsort(-(self._exact.rows(positions) @ query))[:n]]
