@@ -27,7 +27,7 @@ kills: $(VENV)/dev
 	$(BIN)/python tests/kills.py --kills $(KILLS)
 
 # Every figure of speed in one table, in under half an hour on two cores; bench-large adds five million vectors.
-# WORK: keeps what is made, 10 GB (bench-large: 8 GB more), for the next run. SOUNDS, CHECKPOINT: to index against the
+# WORK: keeps what is made, 6 GB (bench-large: 8 GB more), for the next run. SOUNDS, CHECKPOINT: to index against the
 # stock pipeline, instead of synthesised sounds with the bundled weights. PICTURES: a folder for the curves.
 bench bench-large: WORK = $(or $(TMPDIR),/tmp)/clapsearch-bench
 BENCH = $(BIN)/python tests/bench/bench.py --work $(WORK) $(if $(SOUNDS),--folder $(SOUNDS)) \
