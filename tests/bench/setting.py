@@ -9,9 +9,10 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from building import built
+from checkpoints import make_checkpoint
+from full_size import full_size
 from libraries import Shelf
 
-from clapsearch.choice import let_threads_sleep
 from clapsearch.embedder import Checkpoint
 from clapsearch.mel import FrontEnd
 from clapsearch.weights import CheckpointFolder, identity, locate
@@ -63,12 +64,14 @@ class Setting:
     @cached_property
     def weights(self) -> Path:
         """The checkpoint that questions are asked with."""
-        return _tiny(self.work / "tiny-512", 512) if self.is_tiny else _full_size(self.work / "full-size")
+        if self.is_tiny:
+            return make_checkpoint(self.work / "tiny-512", dim=512)
+        return full_size(self.work / "full-size")
 
     @cached_property
     def tiny(self) -> Path:
         """A checkpoint that costs next to nothing, to see what the rest costs."""
-        return _tiny(self.work / "tiny-32", 32)
+        return make_checkpoint(self.work / "tiny-32")
 
     @cached_property
     def shelf(self) -> Shelf:
@@ -81,20 +84,6 @@ class Setting:
         path = self.shelf.library(n)
         built(path, "snapshot")
         return path
-
-
-def _tiny(path: Path, dim: int) -> Path:
-    let_threads_sleep()  # this process indexes later: as users' processes do, it has to say so before torch is there
-    from checkpoints import make_checkpoint
-
-    return make_checkpoint(path, dim=dim)
-
-
-def _full_size(path: Path) -> Path:
-    let_threads_sleep()
-    from full_size import full_size
-
-    return full_size(path)
 
 
 def _identity(folder: CheckpointFolder) -> Checkpoint:
