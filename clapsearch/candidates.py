@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from clapsearch.query import Query
+from clapsearch.query import Query, normalised
 from clapsearch.ranking import rarity
 from clapsearch.store import Finding, Scope, SoundRow
 from clapsearch.store.matching import saying, terms
@@ -60,7 +60,10 @@ class Candidates:
         return self._first(lambda most: self.reading.said(said, self.scope, most), n)
 
     def coverage(self, query: Query, rows: Sequence[SoundRow]) -> dict[int, float]:
-        """Return how much of what a query says each sound says too, by sound id: 0 to 1, rare words counting more."""
+        """Return how much of a query each sound says, by sound id: 0 to 1, rare words counting more.
+
+        What a query asks for by a sound, nothing says.
+        """
         n_sounds, ids = self.reading.n_named(), [row.sound_id for row in rows]
         said = dict.fromkeys(ids, 0.0)
         total = 0.0
@@ -70,7 +73,7 @@ class Candidates:
                 total += worth
                 for sound_id in self.reading.saying(term, ids):
                     said[sound_id] += worth
-        return {sound_id: worth / total for sound_id, worth in said.items()}
+        return {sound_id: query.share_in_words * worth / total for sound_id, worth in said.items()}
 
     def by_path(self, n: int) -> list[SoundRow]:
         """Return the first n sounds of the scope."""
@@ -88,6 +91,10 @@ class Candidates:
         """Return the cosine of the best moment of sounds, by embedding id."""
         wanted = np.array([row.embedding_id for row in rows], np.int64)
         return dict(zip(*(values.tolist() for values in self.index.of(vector, wanted)), strict=True))
+
+    def mean(self, rows: Sequence[SoundRow]) -> Vector | None:
+        """Return the mean of the vectors of whole sounds, unit norm; None if they are gone or cancel out."""
+        return normalised(self.index.wholes(np.array([row.embedding_id for row in rows], np.int64)).sum(axis=0))
 
     def _all_by_sound(self, vector: Vector, n: int) -> Scored:
         """Score the whole scope."""

@@ -26,11 +26,14 @@ class Reason:
         Its rank by ``sound``, by ``words``, and, called what was asked for, by ``name``.
     words : mapping of str to str
         What of its name, folder and tags (metadata) has words of the query, those in brackets.
+    namesakes : float or None
+        Its cosine to the mean of the sounds that say most of the query, where these had a say in the order by sound.
     """
 
     parts: tuple[tuple[str, float], ...]
     places: Mapping[str, int]
     words: Mapping[str, str]
+    namesakes: float | None = None
 
 
 def explain(
@@ -59,6 +62,7 @@ def explain(
             parts=tuple((name, of.get(hit.embedding_id, math.nan)) for name, of in scores),
             places=hit.places,
             words=words.get(hit.sound_id, {}),
+            namesakes=hit.namesakes,
         )
         for hit in hits
     ]

@@ -54,7 +54,12 @@ def hits_json(hits: "Sequence[Hit]", reasons: "Sequence[Reason] | None" = None) 
     """Return one JSON array; a path that is not valid text has its bytes in ``path_b64``."""
     records = [hit_record(hit) for hit in hits]
     for record, reason in zip(records, reasons or (), strict=False):
-        record["why"] = {"parts": dict(reason.parts), "ranks": dict(reason.places), "words": dict(reason.words)}
+        record["why"] = {
+            "parts": dict(reason.parts),
+            "namesakes": reason.namesakes,
+            "ranks": dict(reason.places),
+            "words": dict(reason.words),
+        }
     return json.dumps(records, indent=2, ensure_ascii=False)
 
 
@@ -149,7 +154,8 @@ def size(n_bytes: int) -> str:
 def _reason_lines(reason: "Reason") -> list[str]:
     """Return lines that say why a hit came up."""
     ranks = ", ".join(f"{rank} by {name}" for name, rank in reason.places.items())
-    parts = ", ".join(f"{text} {score:.3f}" for text, score in reason.parts)
+    heard = [*reason.parts, *([("what is called so", reason.namesakes)] if reason.namesakes is not None else [])]
+    parts = ", ".join(f"{text} {score:.3f}" for text, score in heard)
     words = [f"{name}: {printable(text)}" for name, text in reason.words.items()]
     return [f"rank {ranks}", *([f"heard: {printable(parts)}"] if parts else []), *words]
 

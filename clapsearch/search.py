@@ -15,15 +15,14 @@ from clapsearch.duplicates import collapse as collapse_near
 from clapsearch.errors import UsageError
 from clapsearch.filesystem import is_there
 from clapsearch.mel import moment_hop_s
+from clapsearch.orders import DEPTH, Orders, orders_of
 from clapsearch.query import Query
-from clapsearch.ranking import fuse, percentile, words_worth
+from clapsearch.ranking import fuse, percentile
 from clapsearch.store import Finding, Library, Snapshot, SoundRow
 from clapsearch.vectors import MemorySegment, Segment, SnapshotSegment, VectorIndex, Vectors, open_snapshot
 
 ANYTHING = Query()
 MODES = ("hybrid", "sound", "words")
-# How many of each order are fused: what neither has among so many is no hit.
-DEPTH = 200
 MAX_MOMENTS = 10  # of one sound
 
 
@@ -62,6 +61,8 @@ class Hit:
         The share of ordinary texts to which nothing in the library comes as near, 0 to 1; None where it is not known.
     places : mapping of str to int
         Its rank by ``sound`` and by ``words``, where it has one; ``name`` if it is called what was asked for.
+    namesakes : float or None
+        Its cosine to the mean of the sounds that say most of the query, where these had a say in the order by sound.
     takes : tuple of Path
         Sounds that are nearly the same, for which this one stands, as they were ranked.
     sound_id, embedding_id : int
@@ -80,6 +81,7 @@ class Hit:
     moments: tuple[Moment, ...] = ()
     standing: float | None = None
     places: Mapping[str, int] = field(default_factory=dict)
+    namesakes: float | None = None
     takes: tuple[Path, ...] = ()
     sound_id: int = 0
     embedding_id: int = 0
@@ -106,7 +108,8 @@ def search(
     query : Query
         Its words, and what the results have to meet.
     mode : str
-        ``sound``: by the vector; ``words``: by names, folders and metadata; ``hybrid``: both orders fused.
+        ``sound``: by the vector; ``words``: by names, folders and metadata; ``hybrid``: both orders fused, and sounds
+        that say the query teach what to listen for.
     top_k : int
         Number of sounds, at least 1; equal ones are ordered by path.
     exclude : sequence of Path
@@ -137,71 +140,70 @@ def search(
         offline = frozenset(root.id for root in reading.roots() if not is_there(root.path))
         scope = reading.scope(query.criteria, without_roots=() if include_offline else tuple(offline))
         candidates = Candidates(reading, index, scope, exclude)
-        found = _best(candidates, vector, query, mode, top_k, collapse)
+        found, namesakes = _best(candidates, vector, query, mode, top_k, collapse)
+        likenesses = {} if namesakes is None else candidates.scores(namesakes, [each.row for each in found])
         # Scores of texts and of sounds are on different scales: the background is of texts.
         background = reading.background() if query.wanted and not query.likenesses else None
         hits = [_hit(each, index, vector, checkpoint.window_s, offline, background) for each in found]
-    return [replace(hit, rank=rank) for rank, hit in enumerate(hits, start=1)]
+    return [
+        replace(hit, rank=rank, namesakes=likenesses.get(hit.embedding_id)) for rank, hit in enumerate(hits, start=1)
+    ]
 
 
 @dataclass(frozen=True)
 class _Found:
     row: SoundRow
-    score: float
     places: Mapping[str, int]
+    score: float = math.nan
     takes: tuple[SoundRow, ...] = ()
 
 
 def _best(
     candidates: Candidates, vector: Vector | None, query: Query, mode: str, top_k: int, collapse: bool
-) -> list[_Found]:
-    """Return the best sounds: `top_k`, unless there are fewer."""
+) -> tuple[list[_Found], Vector | None]:
+    """Return the best sounds, `top_k` unless there are fewer, and what those are like that say most of the query."""
     depth = max(DEPTH, top_k) if query.wanted and mode != "sound" else top_k
     while True:
-        ranked = _rank(candidates, vector, query, mode, depth)
-        fit = [each for each in ranked if query.min_score is None or each.score >= query.min_score]
+        if vector is None and not query.wanted:
+            orders, ranked = Orders({}), [_Found(row, {}) for row in candidates.by_path(depth)]
+        else:
+            orders = orders_of(candidates, vector, query, mode, depth)
+            ranked = _rank(orders)
+        fit = _fit(candidates, vector, query.min_score, ranked)
         found = _collapsed(fit, candidates.index) if collapse else fit
-        if len(found) >= top_k or len(ranked) < depth or _is_past(ranked, query.min_score):
-            return found[:top_k]
+        if len(found) >= top_k or len(ranked) < depth or (query.min_score is not None and _is_all(fit, orders, depth)):
+            return _scored(candidates, vector, found[:top_k]), orders.namesakes
         depth *= 4
 
 
-def _is_past(ranked: Sequence[_Found], min_score: float | None) -> bool:
-    """Whether the order by sound has come to scores below the lowest wanted: nothing deeper can have one above."""
-    return min_score is not None and any(each.score < min_score and "sound" in each.places for each in ranked)
+def _fit(candidates: Candidates, vector: Vector | None, min_score: float | None, ranked: list[_Found]) -> list[_Found]:
+    """Return those whose score is not too low."""
+    if min_score is None:
+        return ranked
+    return [each for each in _scored(candidates, vector, ranked) if each.score >= min_score]
 
 
-def _rank(candidates: Candidates, vector: Vector | None, query: Query, mode: str, depth: int) -> list[_Found]:
-    """Return the best sounds in order: at least so many, if there are."""
-    if vector is None and not query.wanted:
-        return [_Found(row, math.nan, {}) for row in candidates.by_path(depth)]
-    orders: dict[str, list[SoundRow]] = {}
-    scores: dict[int, float] = {}
-    if mode != "sound":
-        orders = {"name": candidates.called(query, depth), "words": candidates.by_words(query, depth)}
-    if vector is not None:
-        nearest = candidates.by_sound(vector, depth) if mode != "words" else []
-        orders["sound"] = [row for _, row in nearest]
-        scores = {row.embedding_id: score for score, row in nearest}
-        scores |= candidates.scores(vector, [row for rows in orders.values() for row in rows])
-    rows = {row.sound_id: row for ranked in orders.values() for row in ranked}
-    fused = fuse(*_weighed(candidates, query, orders))
+def _is_all(fit: Sequence[_Found], orders: Orders, depth: int) -> bool:
+    """Whether all of the lowest score wanted were found: not even all of the nearest by sound have it."""
+    return "sound" in orders.by and sum("sound" in each.places for each in fit) < depth
+
+
+def _scored(candidates: Candidates, vector: Vector | None, found: list[_Found]) -> list[_Found]:
+    """Return the same with their cosines to a vector."""
+    if vector is None:
+        return found
+    scores = candidates.scores(vector, [each.row for each in found])
+    return [replace(each, score=scores.get(each.row.embedding_id, math.nan)) for each in found]
+
+
+def _rank(orders: Orders) -> list[_Found]:
+    """Return all sounds of the orders, best first."""
+    rows = {row.sound_id: row for order in orders.by.values() for row in order.rows}
+    fused = fuse(*(order.worth for order in orders.by.values()))
     places = _places(orders)
-    found = [_Found(row, scores.get(row.embedding_id, math.nan), places[id_]) for id_, row in rows.items()]
+    found = [_Found(row, places[id_]) for id_, row in rows.items()]
     # What is called exactly so comes first: whoever knows the name wants that file.
     return sorted(found, key=lambda each: ("name" not in each.places, -fused[each.row.sound_id], each.row.path))
-
-
-def _weighed(
-    candidates: Candidates, query: Query, orders: Mapping[str, Sequence[SoundRow]]
-) -> Iterator[Mapping[int, float]]:
-    """Yield each order as sound ids and what their places are worth: by words, as much as the sound says of all."""
-    for name, ranked in orders.items():
-        worth = dict.fromkeys((row.sound_id for row in ranked), 1.0)
-        if name == "words" and "sound" in orders:  # alone, words keep their own order
-            coverage = candidates.coverage(query, ranked)
-            worth = {sound_id: words_worth(coverage[sound_id]) for sound_id in worth}
-        yield worth
 
 
 def _collapsed(ranked: list[_Found], index: VectorIndex) -> list[_Found]:
@@ -212,12 +214,12 @@ def _collapsed(ranked: list[_Found], index: VectorIndex) -> list[_Found]:
     return [replace(ranked[group.row], takes=tuple(ranked[i].row for i in group.others)) for group in groups]
 
 
-def _places(orders: Mapping[str, Sequence[SoundRow]]) -> dict[int, dict[str, int]]:
+def _places(orders: Orders) -> dict[int, dict[str, int]]:
     """Return the rank of each sound in each order that it is in."""
     places: dict[int, dict[str, int]] = {}
-    for name, ranked in orders.items():
-        for rank, row in enumerate(ranked, start=1):
-            places.setdefault(row.sound_id, {})[name] = rank
+    for name, order in orders.by.items():
+        for rank, sound_id in enumerate(order.worth, start=1):
+            places.setdefault(sound_id, {})[name] = rank
     return places
 
 

@@ -81,6 +81,15 @@ def test_places_are_those_of_the_search(library: Library) -> None:
     assert {"sound", "words"} <= set().union(*(hit.places for hit in hits))
 
 
+def test_what_is_called_so_is_a_reason_where_it_had_a_say(library: Library) -> None:
+    hits = ask(library, TEXTS["rain"], parse("rain"))
+    found = reasons(library, "rain", hits)
+    assert [reason.namesakes for reason in found] == [hit.namesakes for hit in hits]
+    assert found[0].namesakes == pytest.approx(1, abs=1e-3)  # the only one
+    assert {reason.namesakes for reason in by_name(library, "thunder").values()} == {None}
+    assert {reason.namesakes for reason in by_name(library, "rain", by_words=True).values()} == {None}
+
+
 def test_words_alone_ask_no_model(library: Library) -> None:
     def never(what: object) -> np.ndarray:
         raise AssertionError("asked")

@@ -14,15 +14,15 @@ from test_store import CHECKPOINT, unit_rows
 from clapsearch import candidates, snapshot
 from clapsearch.errors import UsageError
 from clapsearch.query import Query, parse
-from clapsearch.search import MODES
+from clapsearch.search import MODES, Hit
 from clapsearch.store import Library, finding
 
 VECTOR = unit_rows(1, seed=12345)[0]
 
 
-def best(entries: list[Entry]) -> list[str]:
+def best(entries: list[Entry], vector: np.ndarray = VECTOR) -> list[str]:
     """Return the paths of sounds by brute force: by score, ties by path."""
-    return [each.path for each in sorted(entries, key=lambda each: (-score(each, VECTOR), os.fsencode(each.path)))]
+    return [each.path for each in sorted(entries, key=lambda each: (-score(each, vector), os.fsencode(each.path)))]
 
 
 def far() -> np.ndarray:
@@ -89,7 +89,7 @@ def test_a_good_sound_without_a_name_and_a_name_without_a_good_sound_both_rise(
     library: Library, many: list[Entry]
 ) -> None:
     add(library, [Entry("/sounds/rain on leaves.wav", vectors=far()), Entry("/sounds/x.wav", vectors=VECTOR[None])])
-    top = paths(ask(library, VECTOR, parse("heavy rain"), top_k=5))
+    top = paths(ask(library, VECTOR, parse("rain"), top_k=5))
     assert {"/sounds/rain on leaves.wav", "/sounds/x.wav"} <= set(top)
 
 
@@ -141,6 +141,110 @@ def test_there_are_three_modes(library: Library) -> None:
         ask(library, VECTOR, mode="semantic")
     with pytest.raises(UsageError, match="compares words only"):
         ask(library, VECTOR, parse("like:a.wav"), mode="words")
+
+
+# What names teach.
+
+RAIN, ELSE = unit_rows(2, seed=777)
+
+
+def near(vector: np.ndarray, seed: int) -> np.ndarray:
+    """Return the vector of a sound that is much like another."""
+    both = vector + 0.3 * unit_rows(1, seed=seed)[0]
+    return (both / np.linalg.norm(both))[None]
+
+
+@pytest.fixture
+def rains(library: Library, many: list[Entry]) -> list[Entry]:
+    """Three sounds called rain, in a direction in which the text does not point, and one that is called nothing."""
+    entries = [Entry(f"/sounds/rain {i}.wav", vectors=near(RAIN, i)) for i in range(3)]
+    entries.append(Entry("/sounds/z.wav", vectors=near(RAIN, 9)))
+    add(library, entries)
+    return entries
+
+
+def mean(entries: list[Entry]) -> np.ndarray:
+    """Return the mean of whole sounds as they are stored, unit norm."""
+    total = np.sum([each.vectors[0].astype(np.float16).astype(np.float32) for each in entries], axis=0)
+    return total / np.linalg.norm(total)
+
+
+def by_sound(hits: list[Hit]) -> list[str]:
+    """Return the paths of hits in their order by sound."""
+    return paths(sorted((hit for hit in hits if "sound" in hit.places), key=lambda hit: hit.places["sound"]))
+
+
+def test_the_order_by_sound_is_by_the_query_and_by_what_is_called_so(
+    library: Library, rains: list[Entry], many: list[Entry]
+) -> None:
+    alone = ask(library, VECTOR, parse("rain"), mode="sound", top_k=1000)
+    assert {hit.namesakes for hit in alone} == {None}
+    hits = ask(library, VECTOR, parse("rain"), top_k=1000)
+    namesakes = mean(rains[:3])
+    both = VECTOR + namesakes
+    expected = best([*many, *rains], both / np.linalg.norm(both))
+    assert by_sound(hits) == expected
+    unnamed = rains[-1].path  # rises because it is like them
+    assert expected.index(unnamed) < paths(alone).index(unnamed)
+    (hit,) = (hit for hit in hits if hit.path == Path(unnamed))
+    assert hit.namesakes == pytest.approx(score(rains[-1], namesakes), abs=1e-6)
+    assert hit.score == pytest.approx(score(rains[-1], VECTOR), abs=1e-6)  # still the cosine to the query
+
+
+def test_names_teach_the_less_the_less_they_say(library: Library, rains: list[Entry]) -> None:
+    unnamed = Path(rains[-1].path)
+
+    def place(text: str) -> int:
+        hits = ask(library, VECTOR, parse(text), top_k=1000)
+        return next(hit.places["sound"] for hit in hits if hit.path == unnamed)
+
+    places = [place(text) for text in ("rain", "rain zeppelin", "rain zeppelin gondola hangar")]
+    assert places == sorted(set(places))
+
+
+def test_only_what_says_most_of_the_query_teaches(library: Library, rains: list[Entry]) -> None:
+    other = Entry("/sounds/heavy rain.wav", vectors=near(ELSE, 1))
+    add(library, [other])
+    likeness = {str(hit.path): hit.namesakes for hit in ask(library, VECTOR, parse("heavy rain"), top_k=1000)}
+    for entry in [*rains, other]:
+        assert likeness[entry.path] == pytest.approx(score(entry, mean([other])), abs=1e-6)
+
+
+def test_a_sound_in_the_query_leaves_names_less_to_say() -> None:
+    assert parse("2:rain like:a.wav").share_in_words == pytest.approx(2 / 3)
+    assert parse("rain -thunder -like:a.wav").share_in_words == 1
+    assert parse("like:a.wav").share_in_words == 0
+
+
+def test_names_of_the_opposite_leave_the_query_as_it_is(library: Library, many: list[Entry]) -> None:
+    add(library, [Entry("/sounds/rain.wav", vectors=far())])
+    hits = ask(library, VECTOR, parse("rain"), top_k=1000)
+    assert paths([hit for hit in hits if "name" not in hit.places]) == best(many)[: len(hits) - 1]
+
+
+@pytest.mark.parametrize("least", [-0.05, 0.02, 0.2, 0.999_99])
+def test_all_of_the_lowest_score_wanted_are_found_whatever_names_teach(
+    library: Library, rains: list[Entry], many: list[Entry], least: float
+) -> None:
+    found = ask(library, VECTOR, replace(parse("rain"), min_score=least), top_k=1000)
+    expected = [path for path in best([*many, *rains]) if score_of(path, [*many, *rains]) >= least]
+    assert sorted(paths(found)) == sorted(expected)
+    few = ask(library, VECTOR, replace(parse("rain"), min_score=least), top_k=3)
+    assert paths(few) == paths(found)[:3]
+
+
+def test_what_is_near_the_query_is_found_behind_many_that_are_nearer_to_what_names_teach(library: Library) -> None:
+    called = Entry("/sounds/rain.wav", vectors=near(-VECTOR, 1))
+    both = VECTOR + mean([called])
+    crowd = [Entry(f"/sounds/{i}.wav", vectors=(both / np.linalg.norm(both))[None]) for i in range(250)]
+    wanted = [Entry(f"/sounds/x{i}.wav", vectors=VECTOR[None]) for i in range(2)]
+    add(library, [called, *crowd, *wanted])
+    found = ask(library, VECTOR, replace(parse("rain"), min_score=0.9), top_k=5)
+    assert paths(found) == [each.path for each in wanted]
+
+
+def score_of(path: str, entries: list[Entry]) -> float:
+    return next(score(each, VECTOR) for each in entries if each.path == path)
 
 
 # Within filters.

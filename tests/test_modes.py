@@ -14,10 +14,10 @@ from clapsearch.evaluation.collection import Collection, collect
 from clapsearch.evaluation.evaluation import query_vectors
 from clapsearch.evaluation.metrics import difference
 from clapsearch.evaluation.minus import WEIGHTS, Minus, minus
-from clapsearch.evaluation.modes import SHARES, UNSAID, by_mode, ranked
+from clapsearch.evaluation.modes import DEPTH, SHARES, UNNAMED, UNSAID, by_mode, ranked
 from clapsearch.evaluation.renaming import renamed
 from clapsearch.query import Phrase, Query
-from clapsearch.search import MODES
+from clapsearch.search import MODES, search
 from clapsearch.settings import Settings
 
 __all__ = ["collection", "settings"]
@@ -41,8 +41,10 @@ def test_every_mode_answers_every_task(found: dict[str, choices.Tasks]) -> None:
     assert {task.partition(", ")[2] for task in found["hybrid"]} == {
         KEPT,
         HALF,
+        f"{HALF}, {UNNAMED}",
         NONE,
         f"{NONE}, {UNSAID}",
+        f"{NONE}, {UNNAMED}",
     }  # each label has two sounds, and one of them kept its name
 
 
@@ -83,11 +85,27 @@ def test_queries_that_no_right_sound_is_called_are_those_whose_words_are_hidden(
     assert f"text_to_audio by_label, {KEPT}, {UNSAID}" not in tasks
 
 
+def test_named_ones_left_out_are_neither_right_nor_in_the_way(
+    collection: Collection, found: dict[str, choices.Tasks]
+) -> None:
+    with renamed(collection, SHARES[HALF]) as half:
+        texts, right = retrieval.texts(half.clips, "label"), retrieval.right(half.clips, "label")
+        for mode, tasks in found.items():
+            outcomes = tasks[f"text_to_audio by_label, {HALF}, {UNNAMED}"]
+            assert outcomes.queries == texts  # one of the two that are right has no name
+            vectors = query_vectors(texts, half)
+            for text, vector, those, rank in zip(texts, vectors, right, outcomes.ranks.tolist(), strict=True):
+                hits = search(half.library, vector, Query((Phrase(text),)), mode=mode, include_offline=True)
+                others = [half.paths[bytes(hit.path)] for hit in hits if text not in hit.path.name]
+                places = [place for place, i in enumerate(others, start=1) if those[i]]
+                assert rank == places[0] if places else rank > DEPTH
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_the_order_is_that_of_a_search(collection: Collection, mode: str) -> None:
     texts = retrieval.texts(collection.clips, "caption")
     queries = [Query((Phrase(text),)) for text in texts]
-    scores = ranked(collection, queries, query_vectors(texts, collection), mode)
+    scores = ranked(collection, queries, query_vectors(texts, collection), mode, np.full(len(texts), 10))
     with clapsearch.open(collection.library.path, device="cpu") as session:
         for text, row in zip(texts, scores, strict=True):
             hits = [hit.path.name for hit in session.search(text, mode=mode, top_k=10, collapse=False)]

@@ -103,13 +103,13 @@ def test_what_is_asked_for_stands_under_a_hit() -> None:
     moments = (Moment(5.0, 15.0, 0.4), Moment(20.0, 30.0, 0.25))
     hit = replace(HITS[0], duration_s=30.0, start_s=5.0, end_s=15.0, moments=moments, standing=0.9)
     taken = replace(hit, takes=(Path("/s/b.wav"), Path("/s/c.wav")))
-    reason = Reason((("rain", 0.4), ("-wind", 0.1)), {"sound": 2, "words": 1}, {"name": "[rain] 1"})
+    reason = Reason((("rain", 0.4), ("-wind", 0.1)), {"sound": 2, "words": 1}, {"name": "[rain] 1"}, namesakes=0.75)
     assert present.hits_table([taken], [reason], moments=True).splitlines() == [
         "rank  score  beats  moment           path",
         "   1  0.512    90%  0:05 to 0:15     /s/rain.wav  (+2 alike)",
         "      0.250         0:20 to 0:30",
         "             rank 2 by sound, 1 by words",
-        "             heard: rain 0.400, -wind 0.100",
+        "             heard: rain 0.400, -wind 0.100, what is called so 0.750",
         "             name: [rain] 1",
     ]
     (record,) = json.loads(present.hits_json([taken], [reason]))
@@ -117,6 +117,7 @@ def test_what_is_asked_for_stands_under_a_hit() -> None:
     assert record["moments"][1] == {"start_s": 20.0, "end_s": 30.0, "score": 0.25}
     assert record["why"] == {
         "parts": {"rain": 0.4, "-wind": 0.1},
+        "namesakes": 0.75,
         "ranks": {"sound": 2, "words": 1},
         "words": {"name": "[rain] 1"},
     }

@@ -69,6 +69,12 @@ def test_quoted_words_count_together_and_weights_count(doors: Shelf) -> None:
     assert covered(doors, "3:rain 1:zeppelin")["rain.wav"] > covered(doors, "1:rain 3:zeppelin")["rain.wav"]
 
 
+def test_nothing_says_what_is_asked_for_by_a_sound(doors: Shelf) -> None:
+    assert covered(doors, "rain")["rain.wav"] == 1
+    assert covered(doors, "rain like:a.wav")["rain.wav"] == 0.5
+    assert covered(doors, "rain -like:a.wav")["rain.wav"] == 1
+
+
 def test_a_sound_that_says_little_of_the_query_does_not_push_away_one_that_sounds_so(shelf: Shelf) -> None:
     shelf.add("sounds", *(f"{i}.wav" for i in range(20)), "a rifle shot.wav", "hoof shot.wav")
     best = shelf.hits(query=parse("x"), mode="sound")[0].path.name

@@ -17,7 +17,8 @@ from clapsearch.query import Phrase, Query
 from clapsearch.search import MODES, search
 
 SHARES = {"names kept": 0.0, "half are numbers": 0.5, "all are numbers": 1.0}
-UNSAID = "no word in the path"
+UNSAID = "no word in a right path"
+UNNAMED = "named ones left out"
 DEPTH = max(MAP_AT, *RECALL_AT)  # what the measures look at
 Table = npt.NDArray[np.bool_]
 Tasks = dict[str, Outcomes]
@@ -42,17 +43,20 @@ def by_mode(
 
 
 def _ask(found: dict[str, Tasks], collection: Collection, kind: str, names: str) -> None:
-    """Add one kind of query, once all of it and once those that no right sound is called."""
+    """Add one kind of query: all of it, those that no right sound is called, and what of the right ones is not."""
     texts, right = retrieval.texts(collection.clips, kind), retrieval.right(collection.clips, kind)
     queries = [Query((Phrase(text),)) for text in texts]
     vectors = query_vectors(texts, collection)
-    unsaid = ~(said(collection, queries) & right).any(axis=1)
+    named = said(collection, queries) & right
+    unsaid = np.flatnonzero(~named.any(axis=1))
     for mode, tasks in found.items():
-        scores = ranked(collection, queries, vectors, mode)
-        tasks[f"text_to_audio by_{kind}, {names}"] = _outcomes(texts, scores, right)
-        if unsaid.any():
-            task = f"text_to_audio by_{kind}, {names}, {UNSAID}"
-            tasks[task] = _outcomes([texts[i] for i in np.flatnonzero(unsaid)], scores[unsaid], right[unsaid])
+        scores = ranked(collection, queries, vectors, mode, depths=DEPTH + named.sum(axis=1))
+        task = f"text_to_audio by_{kind}, {names}"
+        tasks[task] = _outcomes(texts, scores, right)
+        if len(unsaid):
+            tasks[f"{task}, {UNSAID}"] = _outcomes([texts[i] for i in unsaid], scores[unsaid], right[unsaid])
+        if (right & ~named).any():
+            tasks[f"{task}, {UNNAMED}"] = _outcomes(texts, _without(scores, named), right & ~named)
 
 
 def said(collection: Collection, queries: Sequence[Query]) -> Table:
@@ -67,23 +71,34 @@ def said(collection: Collection, queries: Sequence[Query]) -> Table:
 
 
 def ranked(
-    collection: Collection, queries: Sequence[Query], vectors: npt.NDArray[np.float32], mode: str
+    collection: Collection,
+    queries: Sequence[Query],
+    vectors: npt.NDArray[np.float32],
+    mode: str,
+    depths: npt.NDArray[np.int64],
 ) -> npt.NDArray[np.float64]:
-    """Search as users do; the first `DEPTH` score by their place, and what is not among them has -inf.
+    """Search as users do; the first of each query, as many as its depth, score by their place, and the others -inf.
 
     Returns
     -------
     np.ndarray, shape (n_queries, n_clips)
     """
     scores = np.full((len(queries), len(collection.clips)), -np.inf)
-    for row, (query, vector) in enumerate(zip(queries, vectors, strict=True)):
-        for hit in search(collection.library, vector, query, mode=mode, top_k=DEPTH, include_offline=True):
+    for row, (query, vector, depth) in enumerate(zip(queries, vectors, depths.tolist(), strict=True)):
+        for hit in search(collection.library, vector, query, mode=mode, top_k=depth, include_offline=True):
             scores[row, collection.paths[os.fsencode(hit.path)]] = -hit.rank
     return scores
 
 
+def _without(scores: npt.NDArray[np.float64], left_out: Table) -> npt.NDArray[np.float64]:
+    """Return the places there would be if some sounds were not there."""
+    kept = np.where(left_out, -np.inf, scores)
+    places = np.argsort(np.argsort(-kept, axis=1, kind="stable"), axis=1) + 1
+    return np.where(np.isfinite(kept), -places, -np.inf)
+
+
 def _outcomes(texts: Sequence[str], scores: npt.NDArray[np.float64], right: Table) -> Outcomes:
-    """Measure; what was not found comes after `DEPTH` others, however little was."""
+    """Measure; what is not among the first `DEPTH` comes after as many others, however little was found."""
     n = len(texts)
     scores = np.hstack([np.full((n, DEPTH), -DEPTH - 1.0), scores])
     return rank(texts, scores, np.hstack([np.zeros((n, DEPTH), np.bool_), right]))

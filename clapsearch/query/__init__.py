@@ -2,6 +2,6 @@
 
 from clapsearch.query.model import Likeness, Phrase, Query
 from clapsearch.query.parser import EXAMPLE, UNWANTED, parse, part
-from clapsearch.query.vector import check_top_k, embed
+from clapsearch.query.vector import check_top_k, embed, normalised
 
-__all__ = ["EXAMPLE", "UNWANTED", "Likeness", "Phrase", "Query", "check_top_k", "embed", "parse", "part"]
+__all__ = ["EXAMPLE", "UNWANTED", "Likeness", "Phrase", "Query", "check_top_k", "embed", "normalised", "parse", "part"]

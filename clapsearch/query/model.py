@@ -56,6 +56,13 @@ class Query:
         return tuple(phrase for phrase in self.phrases if phrase.weight > 0)
 
     @property
+    def share_in_words(self) -> float:
+        """How much of what it wants it says in words, 0 to 1, and not by a sound."""
+        said = sum(phrase.weight for phrase in self.wanted)
+        shown = sum(each.weight for each in self.likenesses if each.weight > 0)
+        return said / (said + shown) if said else 0.0
+
+    @property
     def is_sounding(self) -> bool:
         """Whether it says what something is to sound like, and not only which files it may be."""
         return bool(self.phrases or self.likenesses)

@@ -46,11 +46,15 @@ def embed(query: Query, embed_text: Callable[[str], Vector], embed_file: Callabl
     parts += [(each.weight, embed_file(each.file)) for each in query.likenesses]
     if len(parts) == 1:
         return parts[0][1]  # to the bit what the model gives
-    total = np.sum([weight * vector for weight, vector in parts], axis=0)
-    norm = float(np.linalg.norm(total))
-    if norm < _MIN_NORM:
+    unit = normalised(np.sum([weight * vector for weight, vector in parts], axis=0))
+    if unit is None:
         raise QueryError(
             "what is wanted and what is not cancel each other; give one more weight, as in 2:rain -thunder"
         )
-    unit: Vector = (total / norm).astype(np.float32)
     return unit
+
+
+def normalised(total: npt.NDArray[np.float32]) -> Vector | None:
+    """Return a sum of unit vectors as a unit vector, shape (dim,); None if they cancel each other."""
+    norm = float(np.linalg.norm(total))
+    return (total / norm).astype(np.float32) if norm >= _MIN_NORM else None
