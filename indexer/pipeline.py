@@ -147,6 +147,7 @@ class _Run:
 
     def _texts(self) -> npt.NDArray[np.float32]:
         """Return vectors of texts such as people ask for: ordinary ones, and the last ones that were asked for."""
+        self.on_progress(Progress(0, None, doing="making an approximate index for faster searches"))
         asked = cached_vectors(self.embedder.checkpoint)[:N_ASKED]
         return np.concatenate([standing.vectors(self.embedder.embed_text), asked])
 

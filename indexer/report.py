@@ -128,8 +128,12 @@ class Tally:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run is, in files; `total` is None while the walk still counts them."""
+    """How far a run is, in files; `total` is None while the walk still counts them.
+
+    After all files, `doing` says what the end of the run waits for, where that can take long.
+    """
 
     done: int
     total: int | None
     failed: int = 0
+    doing: str = ""

@@ -441,7 +441,10 @@ def test_status_tells_of_it(full: Library, capsys: pytest.CaptureFixture[str]) -
 def test_a_run_makes_one_by_ordinary_texts(world: World, fused: ClapEmbedder, monkeypatch) -> None:
     monkeypatch.setattr(snapshot, "MIN_NEW_VECTORS", -1)
     monkeypatch.setattr(snapshot, "NEW_SHARE", -1)
-    world.index(fused)
+    said = []
+    index(world.library, fused, [world.folder], on_progress=said.append)
+    assert said[-1].doing == "making an approximate index for faster searches"
+    assert not any(progress.doing for progress in said[:-1])
     tuned = tried(world.library).tuned
     assert (tuned.n_sounds, tuned.n_texts) == (9, len(standing.texts()))
     assert is_used(world.library)

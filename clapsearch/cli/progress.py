@@ -23,16 +23,20 @@ def progress_bar() -> "Iterator[Callable[[Progress], None]]":
 
     def draw(progress: "Progress") -> None:
         nonlocal bar
-        if progress.total is None:
+        if progress.doing:
+            if bar is not None:
+                bar.close()
+            typer.echo(f"\r{progress.doing}", err=True)
+        elif progress.total is None:
             if progress.done % 1000 == 0:
                 typer.echo(f"\r{progress.done:,} files found", err=True, nl=False)
-            return
-        if bar is None:
-            typer.echo("\r", err=True, nl=False)
-            bar = tqdm(total=progress.total, initial=progress.done, unit=" files", dynamic_ncols=True, leave=False)
-        bar.total = progress.total  # it grows when metadata is read again
-        bar.set_postfix(failed=progress.failed, refresh=False)
-        bar.update(progress.done - bar.n)
+        else:
+            if bar is None:
+                typer.echo("\r", err=True, nl=False)
+                bar = tqdm(total=progress.total, initial=progress.done, unit=" files", dynamic_ncols=True, leave=False)
+            bar.total = progress.total  # it grows when metadata is read again
+            bar.set_postfix(failed=progress.failed, refresh=False)
+            bar.update(progress.done - bar.n)
 
     try:
         yield draw
