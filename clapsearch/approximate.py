@@ -57,7 +57,7 @@ class ApproximateSegment:
     """
 
     def __init__(self, exact: SnapshotSegment, index: Any, n_probe: int) -> None:
-        self.labels, self._exact, self._index, self._n_probe = exact.labels, exact, index, n_probe
+        self.labels, self._exact, self.index, self._n_probe = exact.labels, exact, index, n_probe
         self._n_lists = n_lists(index)
         self._n_more = max(_N_MORE, round(_MORE_SHARE * len(self.labels)))
 
@@ -65,7 +65,7 @@ class ApproximateSegment:
         """Return the positions of the n best rows, nearly all of them right."""
         n_probe = max(self._n_probe, math.ceil(_WIDTH * n * self._n_lists / len(self.labels)))
         if n_probe <= MOST_LISTS * self._n_lists:
-            labels = _search(self._index, query, min(n + self._n_more, len(self.labels)), n_probe)
+            labels = _search(self.index, query, min(n + self._n_more, len(self.labels)), n_probe)
             positions: Positions = np.minimum(np.searchsorted(self.labels, labels), len(self.labels) - 1)
             if len(labels) >= min(n, len(self.labels)) and (self.labels[positions] == labels).all():
                 return positions[np.argsort(-(self._exact.rows(positions) @ query))[:n]]
@@ -255,7 +255,7 @@ def labels_of(index: Any) -> Positions:
     """Return the labels in an index, in no order."""
     inverted = _inverted(index)
     pointers = ((inverted.invlists.get_ids(i), inverted.invlists.list_size(i)) for i in range(inverted.nlist))
-    return np.concatenate([faiss.rev_swig_ptr(ids, n).copy() for ids, n in pointers if n])
+    return np.concatenate([np.zeros(0, np.int64), *(faiss.rev_swig_ptr(ids, n).copy() for ids, n in pointers if n)])
 
 
 def _chunks(positions: Positions, should_stop: Callable[[], bool]) -> Iterator[Positions]:

@@ -91,11 +91,11 @@ class Tuner:
         """Look into more and more lists until recall is good, or it were too many."""
         sounds = some_rows(self.exact, N_SOUNDS)
         queries = np.concatenate([sounds, self.texts])
-        tenths = approximate.best_scores(self.exact, queries, self._n_best, self.should_stop)[:, -1]
+        tenths = _tenths(self.exact, queries, self.should_stop)
         n_probe = 1
         while True:
             segment = approximate.ApproximateSegment(self.exact, index, n_probe)
-            recalls = [self._recall(segment, *each) for each in zip(queries, tenths, strict=True)]
+            recalls = _recalls(segment, queries, tenths, self.should_stop)
             by_sounds, by_texts = statistics.mean(recalls[: len(sounds)]), recalls[len(sounds) :]
             ms = median_ms(segment, queries)
             attempt = Attempt(index, n_trained, n_probe, by_sounds, statistics.mean(by_texts) if by_texts else None, ms)
@@ -103,16 +103,27 @@ class Tuner:
             if attempt.is_good or n_probe > approximate.MOST_LISTS * approximate.n_lists(index):
                 return attempt
 
-    @property
-    def _n_best(self) -> int:
-        return min(_DEPTH, len(self.exact.labels))
 
-    def _recall(self, segment: Segment, query: Rows, tenth: float) -> float:
-        """Return the share of the best that is found: of equal ones, any."""
-        if self.should_stop():
+def recall_by_sounds(exact: SnapshotSegment, segment: Segment) -> float:
+    """Return the mean recall@10 of a segment for the stored vectors that it was tuned by."""
+    sounds = some_rows(exact, N_SOUNDS)
+    return statistics.mean(_recalls(segment, sounds, _tenths(exact, sounds, lambda: False), lambda: False))
+
+
+def _tenths(exact: SnapshotSegment, queries: Rows, should_stop: Callable[[], bool]) -> Rows:
+    """Return the lowest score that is among the best, for each query."""
+    return approximate.best_scores(exact, queries, min(_DEPTH, len(exact.labels)), should_stop)[:, -1]
+
+
+def _recalls(segment: Segment, queries: Rows, tenths: Rows, should_stop: Callable[[], bool]) -> list[float]:
+    """Return the share of the best that is found, for each query: of equal ones, any."""
+    recalls = []
+    for query, tenth in zip(queries, tenths, strict=True):
+        if should_stop():
             raise approximate.StoppedError
         scores = segment.rows(segment.nearest(query, _N_CANDIDATES)) @ query
-        return min(1.0, float(np.count_nonzero(scores >= tenth - _EQUAL)) / self._n_best)
+        recalls.append(min(1.0, np.count_nonzero(scores >= tenth - _EQUAL) / min(_DEPTH, len(segment.labels))))
+    return recalls
 
 
 def some_rows(exact: Segment, n: int) -> Rows:

@@ -1,4 +1,7 @@
-"""Whether a library's vectors are what was written, and its snapshot what they are; to mend both from the files."""
+"""Whether a library's vectors are what was written, and its snapshot and what makes that faster what they are.
+
+Both can be mended from the files.
+"""
 
 import logging
 from collections.abc import Iterable, Iterator
@@ -7,13 +10,17 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from clapsearch.approximate import labels_of, open_approximate
 from clapsearch.present import plural
-from clapsearch.store import Blob, Checking, Library, Snapshot
-from clapsearch.vectors import NUMBER_BITS, Segment, Vectors, open_snapshot
+from clapsearch.store import Blob, Checking, Library, Snapshot, Tuned
+from clapsearch.tuning import recall_by_sounds
+from clapsearch.vectors import NUMBER_BITS, Segment, SnapshotSegment, Vectors, open_snapshot
 
 logger = logging.getLogger(__name__)
 
 _BATCH = 8_192  # vectors compared at a time
+# Other processors round otherwise, so that a candidate in a thousand may be another one. A damaged list costs more.
+_LESS_RECALL = 0.01
 
 
 @dataclass(frozen=True)
@@ -70,6 +77,21 @@ def _problems(library: Library, checking: Checking, published: Snapshot) -> Iter
         yield from _Comparison(segment, checking.dead_ids()).problems(
             path.name, checking.blobs(up_to_id=published.max_embedding_id)
         )
+        approximation = checking.approximation()
+        if approximation and approximation.tuned and approximation.snapshot == published.name:
+            yield from _approximate_problems(library, segment, approximation.tuned)
+
+
+def _approximate_problems(library: Library, exact: SnapshotSegment, tuned: Tuned) -> Iterator[str]:
+    """Compare the approximate index with its snapshot, and with what it found when it was made."""
+    path = library.snapshots / tuned.name
+    segment = open_approximate(path, exact, n_bytes=tuned.n_bytes, n_probe=tuned.n_probe)
+    if segment is None:
+        yield f"{tuned.name} does not open as an approximate index of {len(exact.labels):,} vectors"
+    elif not np.array_equal(np.sort(labels_of(segment.index)), exact.labels):
+        yield f"{tuned.name}, an approximate index, lists other vectors than the snapshot has"
+    elif (recall := recall_by_sounds(exact, segment)) < tuned.recall_by_sounds - _LESS_RECALL:
+        yield f"{tuned.name}, an approximate index, has recall@10 {recall:.3f}, {tuned.recall_by_sounds:.3f} when made"
 
 
 class _Comparison:

@@ -1,7 +1,9 @@
 """Approximate search: measured against brute force, made beside a snapshot, and never the only way to an answer."""
 
 import dataclasses
+import os
 import random
+import re
 import shutil
 import time
 from collections.abc import Iterable, Iterator
@@ -23,7 +25,7 @@ from clapsearch.cli.app import run
 from clapsearch.query import parse
 from clapsearch.store import Approximation, Library, Place
 from clapsearch.vectors import SnapshotSegment, VectorIndex, open_snapshot
-from indexer.integrity import repair
+from indexer.integrity import compare_snapshot, repair
 from indexer.pipeline import index
 
 DIM = 32
@@ -137,6 +139,17 @@ def plain(templates: Path, tmp_path: Path) -> Iterator[Library]:
 def full(templates: Path, tmp_path: Path) -> Iterator[Library]:
     """3,000 sounds in a snapshot, and an approximate index."""
     yield from copied(templates / "full", tmp_path)
+
+
+def forget_codes(library: Library) -> None:
+    """Let a tenth of the approximate index's lists hold zeros."""
+    index, path = faiss.read_index(str(file(library))), file(library)
+    lists = faiss.downcast_index(index.index)
+    for i in range(0, lists.nlist, 10):
+        if n := lists.invlists.list_size(i):
+            faiss.rev_swig_ptr(lists.invlists.get_codes(i), n * lists.code_size)[:] = 0
+    path.unlink()
+    faiss.write_index(index, str(path))
 
 
 def lie(library: Library) -> None:
@@ -363,6 +376,44 @@ def test_a_build_that_is_stopped_leaves_exact_search(plain: Library, n_asked: in
     assert (names(plain), tried(plain)) == (before, None)
     assert all(found(plain, query) == brute_force(query) for query in TEXTS[:10])
     assert snapshot.hasten(plain, lambda: TEXTS)
+
+
+def swap(library: Library) -> None:
+    """Let the approximate index list one vector twice, and another not at all."""
+    index, path = faiss.read_index(str(file(library))), file(library)
+    lists = faiss.downcast_index(index.index)
+    i = next(i for i in range(lists.nlist) if lists.invlists.list_size(i) > 1)
+    ids = faiss.rev_swig_ptr(lists.invlists.get_ids(i), 2)
+    ids[0] = ids[1]
+    path.unlink()
+    faiss.write_index(index, str(path))
+
+
+def crop(library: Library) -> None:
+    os.truncate(file(library), 1000)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda library: None, None),
+        (crop, "does not open as an approximate index of 3,000 vectors"),
+        (lambda library: file(library).unlink(), "does not open as an approximate index of 3,000 vectors"),
+        (swap, "lists other vectors than the snapshot has"),
+        (lie, r"has recall@10 0\.0\d+, \d\.\d+ when made"),
+        (forget_codes, r"has recall@10 0\.[89]\d+, \d\.\d+ when made"),
+    ],
+)
+def test_a_damaged_one_is_a_fault_and_made_anew(full: Library, damage, message: str | None) -> None:
+    damage(full)
+    problems = compare_snapshot(full).problems
+    assert len(problems) == (message is not None)
+    if message:
+        assert re.search(message, problems[0])
+        repair(full)
+        assert snapshot.refresh(full)
+        assert snapshot.hasten(full, lambda: TEXTS)
+        assert compare_snapshot(full).problems == ()
 
 
 def test_a_repair_makes_it_anew(full: Library) -> None:
