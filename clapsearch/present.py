@@ -157,7 +157,8 @@ def _reason_lines(reason: "Reason") -> list[str]:
     heard = [*reason.parts, *([("what is called so", reason.namesakes)] if reason.namesakes is not None else [])]
     parts = ", ".join(f"{text} {score:.3f}" for text, score in heard)
     words = [f"{name}: {printable(text)}" for name, text in reason.words.items()]
-    return [f"rank {ranks}", *([f"heard: {printable(parts)}"] if parts else []), *words]
+    said = [f"rank {ranks}"] if ranks else []
+    return [*said, *([f"heard: {printable(parts)}"] if parts else []), *words]
 
 
 def _number(score: float) -> float | None:

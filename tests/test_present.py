@@ -123,6 +123,11 @@ def test_what_is_asked_for_stands_under_a_hit() -> None:
     }
 
 
+def test_filters_alone_give_no_reason_to_show() -> None:
+    table = present.hits_table(HITS[:1], [Reason((), {}, {})])
+    assert table == present.hits_table(HITS[:1])
+
+
 def test_no_score_is_blank_in_a_table_and_null_in_json() -> None:
     hit = replace(HITS[0], score=float("nan"))
     assert present.hits_table([hit]).splitlines()[1] == "   1                          /s/rain.wav"
