@@ -310,7 +310,7 @@ class Session:
         library = self._open()
         return search(
             library,
-            embed(parsed, self._embed_text, self._embed_file) if mode != "words" else None,
+            embed(parsed, self._embed_text, self._embed_file, self._sample) if mode != "words" else None,
             parsed,
             mode=mode,
             top_k=top_k,
@@ -408,7 +408,7 @@ class Session:
         from clapsearch.vocabulary import candidates
 
         parsed = _parsed(query)
-        vector = embed(parsed, self._embed_text, self._embed_file)
+        vector = embed(parsed, self._embed_text, self._embed_file, self._sample)
         if vector is None:
             raise QueryError(f"the query only filters; {EXAMPLE}")
         info, log_mel = self._decode(absolute(file))
@@ -507,6 +507,14 @@ class Session:
     def _embed_text(self, text: str) -> "npt.NDArray[np.float32]":
         vector: npt.NDArray[np.float32] = self._questioner().embed_text([text])[0]
         return vector
+
+    def _sample(self) -> "npt.NDArray[np.float32]":
+        """Return some vectors of the library; none where there is no library yet."""
+        import numpy as np
+
+        from clapsearch.search import sample
+
+        return sample(self._open()) if self._active() else np.zeros((0, 0), np.float32)
 
     def _embed_file(self, path: Path) -> "npt.NDArray[np.float32]":
         """Return the vector of a whole file, shape (dim,): the stored one if its bytes are known, without a model."""

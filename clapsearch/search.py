@@ -223,6 +223,12 @@ def _places(orders: Orders) -> dict[int, dict[str, int]]:
     return places
 
 
+def sample(library: Library, n: int = 1_000) -> npt.NDArray[np.float32]:
+    """Return some vectors of a library, evenly from all, shape (at most n, dim)."""
+    with library.reading() as reading:
+        return open_index(reading, library.snapshots, exact=True).sample(n)
+
+
 def open_index(reading: Finding, folder: Path, *, exact: bool = False) -> VectorIndex:
     """Open the newest snapshot and what is newer; without a usable snapshot, everything comes from the database.
 

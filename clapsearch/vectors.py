@@ -164,6 +164,16 @@ class VectorIndex:
             found[is_here] = rows
         return np.zeros((len(embedding_ids), 1), np.float32) if found is None else found
 
+    def sample(self, n: int) -> npt.NDArray[np.float32]:
+        """Return some vectors, evenly from all, shape (at most n, dim); always the same ones."""
+        n_all, rows, start = len(self), [], 0
+        positions = np.arange(min(n, n_all)) * n_all // max(1, min(n, n_all))
+        for segment in self._segments:
+            end = start + len(segment.labels)
+            rows.append(segment.rows(positions[(positions >= start) & (positions < end)] - start))
+            start = end
+        return np.concatenate(rows) if rows else np.zeros((0, 1), np.float32)
+
     @staticmethod
     def _scores(
         segment: Segment, positions: npt.NDArray[np.int64], query: npt.NDArray[np.float32]

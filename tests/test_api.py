@@ -13,6 +13,8 @@ from signals import noise
 import clapsearch
 from clapsearch import api
 from clapsearch.errors import CheckpointError, ClapsearchError, LibraryMissingError, QueryError, UsageError
+from clapsearch.query import vector as query_vector
+from clapsearch.search import sample
 
 
 @pytest.fixture
@@ -64,9 +66,9 @@ def test_similar_needs_no_model_for_an_indexed_file(
 
 def test_similar_takes_a_file_that_is_not_indexed(session: clapsearch.Session, sounds: Path, tmp_path: Path) -> None:
     copy = tmp_path / "elsewhere.wav"
-    copy.write_bytes((sounds / "group0" / "sound0.wav").read_bytes())
+    copy.write_bytes((sounds / "group0" / "sound2.wav").read_bytes())
     best = session.similar(copy)[0]
-    assert best.path == sounds / "group0" / "sound0.wav"
+    assert best.path == sounds / "group0" / "sound2.wav"
     assert best.score == pytest.approx(1, abs=1e-3)
     edited = tmp_path / "edited.wav"
     soundfile.write(edited, noise(0.5, seed=77), 48_000)
@@ -168,6 +170,20 @@ def test_a_missing_folder_is_refused_before_anything(tmp_path: Path) -> None:
     with pytest.raises(ClapsearchError, match="does not exist"):
         session.index([tmp_path / "nowhere"])
     assert list(tmp_path.iterdir()) == []
+
+
+def test_words_and_a_sound_are_balanced_by_the_library(
+    session: clapsearch.Session, sounds: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(query_vector, "_MIN_SAMPLE", 2)
+    asked = sounds / "group0" / "sound2.wav"
+    rows = sample(session._open())
+    total = sum(vector / (rows @ vector).std() for vector in (session._embed_text("rain"), session._embed_file(asked)))
+    hits = session.search(f"rain like:{asked}", mode="sound", collapse=False)
+    assert len(hits) > 1
+    for hit in hits:
+        expected = session._embed_file(hit.path) @ total / np.linalg.norm(total)
+        assert hit.moments or hit.score == pytest.approx(expected, abs=1e-3)
 
 
 def test_similar_order_is_the_cosine_order(session: clapsearch.Session, sounds: Path) -> None:

@@ -234,10 +234,10 @@ def test_choices_name_the_default_and_the_difference_of_every_other_way(evaluate
             for found in tasks.values():
                 assert ("difference" in found) == (way != choice["default"])
     out = evaluate(manifest, "--choice", "all")[1]
-    for name in ("treatment", "prompt", "int16", "hop", "mode", "minus"):
+    for name in ("treatment", "prompt", "int16", "hop", "mode", "minus", "mix"):
         assert f"{name}: " in out
     code, _, err = evaluate(manifest, "--choice", "colour")
-    names = "treatment, prompt, int16, hop, mode, minus, all"
+    names = "treatment, prompt, int16, hop, mode, minus, mix, all"
     assert (code, err) == (2, f"clapsearch: --choice is colour; it is one of {names}\n")
     assert evaluate(manifest, "--choice", "prompt", "--probe")[0] == 2
 

@@ -195,6 +195,48 @@ def test_weights_scale_a_minus_subtracts_and_sums_are_unit() -> None:
     assert np.linalg.norm(found) == pytest.approx(1)
 
 
+def sample(n: int) -> np.ndarray:
+    """Return vectors that rain and thunder tell apart a little, and wind ten times as well."""
+    rng = np.random.default_rng(0)
+    return (rng.standard_normal((n, 8)) * [0.01, 0.01, 0.1, 0, 0, 0, 0, 0]).astype(np.float32)
+
+
+def test_words_and_a_sound_tell_the_library_apart_alike_times_their_weights() -> None:
+    rows = sample(1000)
+
+    def spread(text: str, part: str) -> float:
+        """Return how much one part of a query says of the sample."""
+        found = embed(parse(text), AXES.__getitem__, lambda file: AXES[file.stem], lambda: rows)
+        axis = AXES[part]
+        return float((rows @ axis).std() * (found @ axis))
+
+    assert spread("rain like:wind.wav", "rain") == pytest.approx(spread("rain like:wind.wav", "wind"), rel=1e-4)
+    both = "rain -thunder 3:like:wind.wav"
+    assert spread(both, "wind") == pytest.approx(3 * spread(both, "rain"), rel=1e-4)
+    assert spread(both, "thunder") == pytest.approx(-0.5 * spread(both, "rain"), rel=1e-4)
+
+
+@pytest.mark.parametrize("text", ["rain -thunder", "2:like:rain.wav -like:wind.wav", "rain", "like:rain.wav"])
+def test_queries_of_one_kind_ask_for_no_sample(text: str) -> None:
+    def never() -> np.ndarray:
+        raise AssertionError("asked")
+
+    found = embed(parse(text), AXES.__getitem__, lambda file: AXES[file.stem], never)
+    np.testing.assert_array_equal(found, vector(text))
+
+
+def test_a_few_sounds_balance_nothing() -> None:
+    text = "rain like:wind.wav"
+    found = embed(parse(text), AXES.__getitem__, lambda file: AXES[file.stem], lambda: sample(19))
+    np.testing.assert_array_equal(found, vector(text))
+
+
+def test_sounds_that_are_all_the_same_balance_nothing() -> None:
+    text, rows = "rain like:wind.wav", np.ones((100, 8), np.float32)
+    found = embed(parse(text), AXES.__getitem__, lambda file: AXES[file.stem], lambda: rows)
+    np.testing.assert_array_equal(found, vector(text))
+
+
 def test_filters_alone_have_no_vector() -> None:
     assert embed(parse("ext:wav"), AXES.__getitem__, lambda file: AXES[file.stem]) is None
 

@@ -12,7 +12,7 @@ from test_store import CHECKPOINT, INFO, start, unit_rows
 
 from clapsearch import snapshot
 from clapsearch.audio import AudioInfo
-from clapsearch.search import Hit
+from clapsearch.search import Hit, sample
 from clapsearch.search import search as search_what_is_there
 from clapsearch.store import Library, Place, Writing
 
@@ -103,6 +103,16 @@ def test_replaced_embeddings_leave_the_results_at_once(half_published: Library, 
     assert hits[-1].path == best.path
     assert hits[-1].score == pytest.approx(-1, abs=1e-3)
     assert len({hit.path for hit in hits}) == 400
+
+
+@pytest.mark.parametrize("n", [1, 7, 40, 400, 1000])
+def test_a_sample_is_evenly_from_the_snapshot_and_what_is_newer(half_published: Library, n: int) -> None:
+    rows = sample(half_published, n)
+    stored = np.concatenate([unit_rows(1, seed=seed) for seed in range(400)]).astype(np.float16).astype(np.float32)
+    places = np.array([int(np.flatnonzero((stored == row).all(axis=1))[0]) for row in rows])
+    assert len(places) == min(n, 400)
+    assert n < 3 or np.ptp(np.diff(places)) <= 1
+    np.testing.assert_array_equal(rows, sample(half_published, n))
 
 
 def test_equal_scores_are_ordered_by_path_and_none_is_cut(library: Library) -> None:

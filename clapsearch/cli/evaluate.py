@@ -60,7 +60,7 @@ def evaluate(
         typer.Option(
             "--choice",
             metavar="NAME",
-            help="Measure a default against its alternatives: treatment, prompt, int16, hop, mode, minus or all.",
+            help="Measure a default against its alternatives: treatment, prompt, int16, hop, mode, minus, mix or all.",
         ),
     ] = None,
     against: Annotated[

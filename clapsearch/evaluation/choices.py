@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from clapsearch.evaluation import modes, prompts, retrieval, treatments
+from clapsearch.evaluation import mix, modes, prompts, retrieval, treatments
 from clapsearch.evaluation.collection import Collection
 from clapsearch.evaluation.evaluation import located, measurable
 from clapsearch.evaluation.metrics import MAP_AT, Outcomes, difference
@@ -16,7 +16,7 @@ from clapsearch.evaluation.moments import Located
 from clapsearch.mel import MAX_MOMENT_HOP_S
 from clapsearch.search import MODES
 
-CHOICES = ("treatment", "prompt", "int16", "hop", "mode", "minus")
+CHOICES = ("treatment", "prompt", "int16", "hop", "mode", "minus", "mix")
 HOPS_S = (2.5, 5.0, 10.0)  # multiples of the first
 _MEASURE = f"map@{MAP_AT}"
 Tasks = dict[str, Outcomes]
@@ -105,6 +105,12 @@ def hop(fine: Collection) -> Choice:
 def mode(collection: Collection, renamed: Callable[[Collection, float], AbstractContextManager[Collection]]) -> Choice:
     """Whether sound and words together find more than each alone; for `renamed` see `modes.by_mode`."""
     return Choice("mode", MODES[0], modes.by_mode(collection, renamed))
+
+
+def mixed(collection: Collection) -> Choice:
+    """Whether the parts of a query of words and a sound are made to count alike."""
+    ways = mix.by_balance(collection)
+    return Choice("mix", next(iter(ways)), ways)
 
 
 def _hop_name(hop_s: float) -> str:

@@ -12,13 +12,14 @@ from clapsearch.evaluation.minus import DEPTH, Minus
 from clapsearch.present import plural, printable
 
 _TITLES = ("R@1", "R@5", "R@10", "mAP@10", "median rank")
-_TASKS = {"text_to_audio": "text to audio", "audio_to_text": "audio to text"}
+_TASKS = {"text_to_audio": "text to audio", "audio_to_text": "audio to text", "mixed": "a sound + a label,"}
 _QUESTIONS = {
     "treatment": "which vectors of a sound longer than one window answer for it",
     "prompt": "what is put around a text",
     "int16": "rounding the waveform through int16",
     "hop": "from one moment to the next",
     "mode": "by sound, by what files and folders are called, or both",
+    "mix": "how the parts of a query of words and a sound are added",
 }
 _WIDTH = 26
 

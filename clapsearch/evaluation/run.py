@@ -110,6 +110,7 @@ class Bench:
             "int16": self._int16,
             "mode": lambda collection: choices.mode(collection, self._renamed),
             "minus": self._minus,
+            "mix": choices.mixed,
         }
         for name in names:
             with self.collect(self.clips, _finer if name == "hop" else _as_it_is) as collection:
