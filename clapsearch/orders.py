@@ -7,7 +7,7 @@ import numpy as np
 
 from clapsearch.candidates import Candidates, Scored, Vector
 from clapsearch.query import Query, normalised
-from clapsearch.ranking import words_worth
+from clapsearch.ranking import lesson_worth, words_worth
 from clapsearch.store import SoundRow
 
 # How many of each order are fused: what none has among so many is no hit.
@@ -94,7 +94,7 @@ def taught(vector: Vector, namesakes: Vector, coverage: float) -> Vector:
     np.ndarray, shape (dim,), float32, unit norm
         The query itself where the namesakes sound like the opposite.
     """
-    both = normalised(vector + np.float32(coverage**2) * namesakes)
+    both = normalised(vector + np.float32(lesson_worth(coverage)) * namesakes)
     return vector if both is None else both
 
 

@@ -11,10 +11,11 @@ Item = TypeVar("Item", bound=Hashable)
 # Reciprocal rank fusion (Cormack, Clarke and Buettcher 2009): an item's place counts 1 / (K + rank) in each list. Their
 # K of 60 is for lists of equal worth; here it let the many places of poor matches outweigh a few good ones.
 K = 5
-# What a sound that says all that was asked for counts, where one that sounds so counts 1. Who says half of it counts an
-# eighth of that: a word or two in common are often chance. K, this weight, its power and that of what is taught were
-# chosen by ``clapsearch eval --choice mode``; docs/evaluation.md has the figures.
-WORDS_WEIGHT = 2.0
+# What a sound that says all that was asked for counts, where one that sounds so counts 1. Who says half of it counts a
+# quarter of that, and teaches a sixteenth: a word or two in common may be chance, or all that a good name has to say.
+# K, this weight and the powers were chosen by ``clapsearch eval --choice mode`` and tests/bench/phrases.py;
+# docs/evaluation.md has the figures.
+WORDS_WEIGHT = 3.0
 
 
 def fuse(*lists: Mapping[Item, float]) -> dict[Item, float]:
@@ -34,7 +35,12 @@ def fuse(*lists: Mapping[Item, float]) -> dict[Item, float]:
 
 def words_worth(coverage: float) -> float:
     """Return what a place by words is worth of a sound that says so much of the query, 0 to 1."""
-    return WORDS_WEIGHT * coverage**3
+    return WORDS_WEIGHT * coverage**2
+
+
+def lesson_worth(coverage: float) -> float:
+    """Return how much of what sounds are like that say so much of the query, 0 to 1, is added to its unit vector."""
+    return coverage**4
 
 
 def rarity(n_saying: int, n_sounds: int) -> float:

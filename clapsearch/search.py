@@ -141,13 +141,11 @@ def search(
         scope = reading.scope(query.criteria, without_roots=() if include_offline else tuple(offline))
         candidates = Candidates(reading, index, scope, exclude)
         found, namesakes = _best(candidates, vector, query, mode, top_k, collapse)
-        likenesses = {} if namesakes is None else candidates.scores(namesakes, [each.row for each in found])
+        alike = {} if namesakes is None else candidates.scores(namesakes, [each.row for each in found])
         # Scores of texts and of sounds are on different scales: the background is of texts.
         background = reading.background() if query.wanted and not query.likenesses else None
         hits = [_hit(each, index, vector, checkpoint.window_s, offline, background) for each in found]
-    return [
-        replace(hit, rank=rank, namesakes=likenesses.get(hit.embedding_id)) for rank, hit in enumerate(hits, start=1)
-    ]
+    return [replace(hit, rank=rank, namesakes=alike.get(hit.embedding_id)) for rank, hit in enumerate(hits, start=1)]
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from bench import synthetic, table
+from bench import phrases, synthetic, table
 from bench.table import Sample
+
+from clapsearch.evaluation.clips import Clip
 
 BENCH = Path(__file__).parent / "bench" / "bench.py"
 SIZES = {"sounds": 1_500, "vectors": 1_000, "indexed": 10, "files": 3, "runs": 1}
@@ -103,3 +105,11 @@ def test_a_small_library_is_the_start_of_a_large_one() -> None:
     assert (few == many[:100]).all()
     assert len(many) == 20_100
     assert np.unique(many, axis=0).shape == many.shape
+
+
+def test_phrases_are_right_by_whole_words_of_labels_and_captions() -> None:
+    asked = phrases.read_phrases()
+    assert len(asked) == len({text for text, _ in asked}) == 40
+    clip = Clip("a.wav", captions=("the engine of a car",), labels=("motor",))
+    for pattern, right in (("car|cat", True), ("motor", True), ("mot", False), ("ca", False), ("bell", False)):
+        assert phrases.is_right(clip, pattern) is right
