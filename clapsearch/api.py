@@ -401,7 +401,7 @@ class Session:
         AudioError
             If the file cannot be decoded.
         QueryError
-            If the query cannot be read, or says nothing of how it sounds.
+            If the query cannot be read, has filters, or says nothing of how it sounds.
         """
         from clapsearch.query import EXAMPLE, embed
         from clapsearch.timeline import of_sound
@@ -409,8 +409,8 @@ class Session:
 
         parsed = _parsed(query)
         vector = embed(parsed, self._embed_text, self._embed_file, self._sample)
-        if vector is None:
-            raise QueryError(f"the query only filters; {EXAMPLE}")
+        if vector is None or parsed.criteria:
+            raise QueryError(f"moments of one file cannot be filtered; {EXAMPLE}")
         info, log_mel = self._decode(absolute(file))
         return of_sound(log_mel, self._questioner(), vector, duration_s=info.duration_s, texts=candidates(None))
 

@@ -31,7 +31,11 @@ def moments(
     device: options.Device = "auto",
     offline: options.Offline = False,
 ) -> None:
-    """Show when in a file it sounds like a query: the score over time, and the best moments."""
+    """Show when in a file it sounds like a query: the score over time, and the best moments.
+
+    Scores are standard deviations above what ordinary descriptions score at the same moment: around 0 the query is no
+    better than any other.
+    """
     from clapsearch import chart
     from clapsearch.drawing import check_picture
     from clapsearch.query import check_top_k
@@ -89,7 +93,7 @@ def extract(
 def duplicates(
     exact: Annotated[bool, typer.Option("--exact", help="Only files with the same bytes.")] = False,
     threshold: Annotated[
-        float | None, typer.Option("--min-similarity", metavar="S", help="Least cosine of near ones. [default: 0.95]")
+        float | None, typer.Option("--min-similarity", metavar="S", help="Least cosine of near ones. [default: 0.97]")
     ] = None,
     as_json: options.AsJson = False,
     library: options.Library = None,
