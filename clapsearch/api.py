@@ -284,7 +284,8 @@ class Session:
         include_offline : bool
             Find sounds in folders that are not there now, too.
         collapse : bool
-            Let the best of sounds that are nearly the same stand for all of them.
+            Let the best of sounds that are nearly the same stand for all of them; what filters alone list is never
+            folded.
         exact : bool
             Look at every sound, also where an approximate index is faster.
 
@@ -297,6 +298,8 @@ class Session:
         ------
         QueryError
             If the query cannot be read.
+        UsageError
+            If there is no such mode, or the query asks for what it does not compare.
         AudioError
             If a sound file in it cannot be decoded.
         LibraryMissingError
@@ -333,19 +336,20 @@ class Session:
             return reading.saved()
 
     def save(self, name: str, query: str | None) -> bool:
-        """Name a search; None forgets the name. Returns whether the name was known.
+        """Name a search, its relative paths made absolute; None forgets the name. Returns whether the name was known.
 
         Raises
         ------
+        UsageError
+            If the name is empty.
         QueryError
             If the query cannot be read.
         """
-        from clapsearch.query import parse
+        from clapsearch.query import to_keep
 
-        if query is not None:
-            parse(query)
+        kept = None if query is None else to_keep(name, query)
         with self._open().writing() as writing:
-            return writing.save_search(name, query)
+            return writing.save_search(name, kept)
 
     def similar(
         self,

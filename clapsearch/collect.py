@@ -3,10 +3,11 @@
 import contextlib
 import errno
 import filecmp
+import hashlib
 import os
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -36,7 +37,8 @@ class Collected:
     path : Path
         Where it is now.
     placed : Placed
-        How it came there; its `how` is ``was there`` if the folder had the same file already.
+        How it came there, with the SHA-256 of every file, links too: an archive checks what it gets against them. Its
+        `how` is ``was there`` if the folder had the same file already.
     """
 
     hit: "Hit"
@@ -74,15 +76,18 @@ def collect(hits: "Sequence[Hit]", folder: str | os.PathLike[str], *, linked: bo
     folder : path-like
         Made if it is not there.
     linked : bool
-        Make hard links, or symbolic ones where a disk has no others, instead of copies.
+        Make hard links, or symbolic ones where a disk has no others, instead of copies: to edit one is to edit the
+        original.
 
     Raises
     ------
     UsageError
-        If `folder` is a file.
+        If `folder` is a file, or empty.
     ClapsearchError
         If there is not enough room, or the folder cannot be written. What was finished stays, and is in the manifest.
     """
+    if os.fspath(folder) == "":  # it would be the current folder: nobody means that
+        raise UsageError("the folder to collect in is empty; an unset variable?")
     target = Path(os.path.abspath(folder))
     if os.path.lexists(target) and not target.is_dir():
         raise UsageError(f"{printable(target)} is not a folder; name a folder, or a new one")
@@ -139,15 +144,28 @@ def _add(hit: "Hit", run: _Run) -> None:
 
 
 def _put(hit: "Hit", run: _Run) -> Collected:
-    place_by = link if run.linked else copy
+    place_by = _link if run.linked else copy
     for place in run.places(hit.path.name):
         if os.path.lexists(place):
             if _is_same(hit.path, place):
-                return Collected(hit, place, Placed("was there", place.stat().st_size))
+                return Collected(hit, place, Placed("was there", place.stat().st_size, _sha256(place)))
             continue
         with contextlib.suppress(FileExistsError):  # another process was first
             return Collected(hit, place, place_by(hit.path, place))
     raise AssertionError  # there is always another name
+
+
+def _link(source: Path, place: Path) -> Placed:
+    sha256 = _sha256(source)  # first: what cannot be read is not linked, as it is not copied
+    return replace(link(source, place), sha256=sha256)
+
+
+def _sha256(path: Path) -> str:
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise SourceError(error.strerror or str(error)) from error
 
 
 def _publish(unfinished: Path, file: BinaryIO, run: _Run) -> Path | None:

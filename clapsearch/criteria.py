@@ -1,5 +1,6 @@
 """What a search is limited to: place, name, metadata, numbers. Pure values; the store makes SQL of them."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 
@@ -25,11 +26,29 @@ class Range:
             return False
         return self.low > self.high or (self.low == self.high and not (self.has_low and self.has_high))
 
+    @property
+    def is_bounded(self) -> bool:
+        """Whether it has both limits: a value, or from one to another."""
+        return self.low is not None and self.high is not None
+
+    @property
+    def outside(self) -> "tuple[Range, ...]":
+        """The ranges of the numbers that are not in it."""
+        below = [] if self.low is None else [Range(None, self.low, has_high=not self.has_low)]
+        above = [] if self.high is None else [Range(self.high, None, has_low=not self.has_high)]
+        return (*below, *above)
+
     def __and__(self, other: "Range") -> "Range":
         """Return the numbers that are in both."""
         low, has_low = _tighter(self.low, self.has_low, other.low, other.has_low, max)
         high, has_high = _tighter(self.high, self.has_high, other.high, other.has_high, min)
         return Range(low, high, has_low, has_high)
+
+
+def common(some: Iterable[Range], others: Sequence[Range]) -> tuple[Range, ...]:
+    """Return the ranges of the numbers that are in one of some and in one of others."""
+    both = (one & other for one in some for other in others)
+    return tuple(each for each in both if not each.is_empty)
 
 
 @dataclass(frozen=True)
@@ -54,8 +73,9 @@ class Criteria:
         UCS CatIDs or categories, lower case.
     name, tag : Choice
         Words in a row, in the name or in the metadata.
-    numbers : tuple of (column, Range)
-        Column is ``duration_s``, ``sr`` (Hz), ``channels`` or ``dated`` (unix seconds).
+    numbers : tuple of (column, ranges)
+        Column is ``duration_s``, ``sr`` (Hz), ``channels`` or ``dated`` (unix seconds). One of its ranges must apply;
+        there is at least one.
     """
 
     under: Choice = field(default_factory=Choice)
@@ -63,7 +83,7 @@ class Criteria:
     cat: Choice = field(default_factory=Choice)
     name: Choice = field(default_factory=Choice)
     tag: Choice = field(default_factory=Choice)
-    numbers: tuple[tuple[str, Range], ...] = ()
+    numbers: tuple[tuple[str, tuple[Range, ...]], ...] = ()
 
     def __bool__(self) -> bool:
         """Whether there is any."""

@@ -30,6 +30,7 @@ _COLUMNS = [
     "sr",
     "channels",
     "offline",
+    "takes",
 ]
 
 
@@ -59,9 +60,10 @@ def hits_csv(hits: "Sequence[Hit]") -> str:
     r"""Return a table after RFC 4180, with a header; its lines end in ``\r\n``.
 
     Where a path holds bytes or control characters that cannot stand there, they are replaced, and ``path_b64`` has the
-    path's bytes.
+    path's bytes. ``takes`` is the number of sounds that are nearly the same, for which the hit stands.
     """
-    return table(_COLUMNS, ({**hit_record(hit), **path_cells(hit.path)} for hit in hits))
+    rows = ({**hit_record(hit), **path_cells(hit.path), "takes": len(hit.takes)} for hit in hits)
+    return table(_COLUMNS, rows)
 
 
 def table(columns: Sequence[str], rows: "Sequence[dict[str, object]] | Iterator[dict[str, object]]") -> str:

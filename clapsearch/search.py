@@ -58,7 +58,8 @@ class Hit:
     moments : tuple of Moment
         Of a long sound, those that do not overlap, best first.
     standing : float or None
-        The share of ordinary texts to which nothing in the library comes as near, 0 to 1; None where it is not known.
+        The share of ordinary texts to which nothing in the library comes as near, 0 to 1. None where it is not known,
+        and for a query with like: or with an unwanted part, whose cosines are on other scales than those of a text.
     places : mapping of str to int
         Its rank by ``sound`` and by ``words``, where it has one; ``name`` if it is called what was asked for.
     namesakes : float or None
@@ -117,7 +118,7 @@ def search(
     include_offline : bool
         Find sounds in folders that are not there now, too.
     collapse : bool
-        Let the best of sounds that are nearly the same stand for all of them.
+        Let the best of sounds that are nearly the same stand for all of them; what filters alone list is never folded.
     exact : bool
         Use no approximate index; a search with filters never does.
 
@@ -126,12 +127,9 @@ def search(
     LibraryError
         If the library cannot be read.
     UsageError
-        If there is no such mode, or the query has nothing that it compares.
+        If there is no such mode, or the query asks for what it does not compare.
     """
-    if mode not in MODES:
-        raise UsageError(f"--mode is {mode}; it is one of {', '.join(MODES)}")
-    if mode == "words" and query.is_sounding and not query.wanted:
-        raise UsageError("--mode words compares words only; add some, or take --mode hybrid")
+    _check(vector, query, mode)
     with library.reading() as reading:
         checkpoint = reading.checkpoint()
         if checkpoint is None:
@@ -142,10 +140,32 @@ def search(
         candidates = Candidates(reading, index, scope, exclude)
         found, namesakes = _best(candidates, vector, query, mode, top_k, collapse)
         alike = {} if namesakes is None else candidates.scores(namesakes, [each.row for each in found])
-        # Scores of texts and of sounds are on different scales: the background is of texts.
-        background = reading.background() if query.wanted and not query.likenesses else None
+        # The background is of plain texts: scores of sounds are on another scale, and what is subtracted lowers them.
+        is_plain = query.wanted == query.phrases and not query.likenesses
+        background = reading.background() if query.wanted and is_plain else None
         hits = [_hit(each, index, vector, checkpoint.window_s, offline, background) for each in found]
     return [replace(hit, rank=rank, namesakes=alike.get(hit.embedding_id)) for rank, hit in enumerate(hits, start=1)]
+
+
+def _check(vector: Vector | None, query: Query, mode: str) -> None:
+    """Refuse what would be left out without a word."""
+    if mode not in MODES:
+        raise UsageError(f"--mode is {mode}; it is one of {', '.join(MODES)}")
+    if mode == "words" and query.likenesses:
+        raise UsageError("--mode words compares words only; leave out like:, or take --mode hybrid")
+    if mode == "words" and query.phrases and not query.wanted:
+        raise UsageError('--mode words compares words only; say what is wanted, too: "rain -thunder"')
+    if query.min_score is not None:
+        _check_min_score(query.min_score, vector, query)
+
+
+def _check_min_score(min_score: float, vector: Vector | None, query: Query) -> None:
+    if not -1 <= min_score <= 1:  # nan is not, either
+        raise UsageError(f"--min-score is {min_score:g}; it is a cosine, from -1 to 1")
+    if vector is None and query.is_sounding:
+        raise UsageError("--min-score is a cosine, and --mode words compares none; leave one of them out")
+    if vector is None:
+        raise UsageError("--min-score is a cosine, and filters alone have none; leave it out, or say how it sounds")
 
 
 @dataclass(frozen=True)
@@ -160,15 +180,16 @@ def _best(
     candidates: Candidates, vector: Vector | None, query: Query, mode: str, top_k: int, collapse: bool
 ) -> tuple[list[_Found], Vector | None]:
     """Return the best sounds, `top_k` unless there are fewer, and what those are like that say most of the query."""
+    is_list = vector is None and not query.wanted  # of filters: nothing in it stands for what ranks lower
     depth = max(DEPTH, top_k) if query.wanted and mode != "sound" else top_k
     while True:
-        if vector is None and not query.wanted:
+        if is_list:
             orders, ranked = Orders({}), [_Found(row, {}) for row in candidates.by_path(depth)]
         else:
             orders = orders_of(candidates, vector, query, mode, depth)
             ranked = _rank(orders)
         fit = _fit(candidates, vector, query.min_score, ranked)
-        found = _collapsed(fit, candidates.index) if collapse else fit
+        found = _collapsed(fit, candidates.index) if collapse and not is_list else fit
         if len(found) >= top_k or len(ranked) < depth or (query.min_score is not None and _is_all(fit, orders, depth)):
             return _scored(candidates, vector, found[:top_k]), orders.namesakes
         depth *= 4

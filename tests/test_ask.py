@@ -6,6 +6,7 @@ import json
 import os
 import shlex
 import shutil
+from contextlib import closing
 from pathlib import Path
 
 import m3u8
@@ -15,8 +16,10 @@ import rpp
 from test_cli import cli, indexed, kept
 from test_query import EXAMPLES, PAGE
 
+from clapsearch.cli import showing
 from clapsearch.cli.app import run
 from clapsearch.search import _moments
+from clapsearch.store import Library
 
 __all__ = ["cli", "indexed", "kept"]
 
@@ -159,6 +162,11 @@ def test_searches_are_saved_and_asked_again(indexed: Path, capsys: pytest.Captur
         (["search", "rain", "--csv", "--json"], 2, "clapsearch: --json and --csv are 2 forms of output; choose one"),
         (["search", "rain", "--mode", "smell"], 2, "clapsearch: --mode is smell; it is one of hybrid, sound, words"),
         (["search", "like:gone.wav", "--mode", "words"], 2, "clapsearch: --mode words compares words only"),
+        (["search", "rain like:gone.wav", "--mode", "words"], 2, "clapsearch: --mode words compares words only"),
+        (["search", "rain", "--mode", "words", "--min-score", "0.1"], 2, "clapsearch: --min-score is a cosine, and"),
+        (["search", "ext:wav", "--min-score", "0.1"], 2, "clapsearch: --min-score is a cosine, and filters alone"),
+        (["search", "rain", "--min-score", "nan"], 2, "clapsearch: --min-score is nan; it is a cosine"),
+        (["search", "rain", "-k", "0"], 2, "clapsearch: -k is 0; ask for at least 1 result"),
         (["search", "like:gone.wav"], 1, "gone.wav: cannot be read: No such file or directory"),
         (["save", "x", 'rain "tin'], 2, "clapsearch: cannot read the query: this quote is not closed"),
         (["save", "x"], 2, "clapsearch: save takes a NAME and a QUERY, or a NAME and --forget"),
@@ -178,6 +186,51 @@ def test_nothing_found_is_no_error(indexed: Path, capsys: pytest.CaptureFixture[
     out, err = capsys.readouterr()
     assert out == ""
     assert err == "clapsearch: nothing found; no sound meets all filters and words: leave some out\n"
+
+
+def test_nothing_as_near_as_wanted_names_what_was_wanted(indexed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["search", "rain", "--min-score", "1"]) == 0
+    assert capsys.readouterr().err.startswith("clapsearch: nothing found with --min-score 1; a lower one")
+
+
+def test_takes_that_are_not_named_are_counted(indexed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copy(indexed / "long.wav", indexed / "longer.wav")
+    assert run(["index", "--device", "cpu"]) == 0
+    capsys.readouterr()
+
+    def said(*arguments: str) -> str:
+        assert run([*arguments]) == 0
+        return capsys.readouterr().err
+
+    counted = "clapsearch: left out 1 file nearly the same as these; --all lists them\n"
+    for form in ("--paths", "-0", "--csv", "--m3u8", "--rpp"):
+        assert said("search", "rain", form) == counted
+        assert said("search", "rain", form, "--all") == ""
+        assert said("search", "ext:wav", form) == ""  # a list has them
+    for form in ("--json", "--jsonl", "--moments"):
+        assert said("search", "rain", form) == ""
+    assert said("similar", str(indexed / "group0" / "sound0.wav"), "--paths") == counted
+    assert said("similar", str(indexed / "group0" / "sound0.wav")) == ""
+
+
+def test_that_nothing_matches_well_is_said_whatever_number_is_shown(
+    indexed: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records = found(capsys, "sound3")
+    first, best = records[0]["score"], max(record["score"] for record in records)
+    assert first < best  # it comes first by its name
+    with closing(Library.open(Path(os.environ["CLAPSEARCH_LIBRARY"]))) as library, library.writing() as writing:
+        writing.set_background(np.array([(first + best) / 2], "<f4").tobytes())
+
+    def is_said(top: int) -> bool:
+        assert run(["search", "sound3", "-k", str(top)]) == 0
+        out, err = capsys.readouterr()
+        assert len(out.splitlines()) == 1 + top
+        return "nothing here matches well: for 100% of ordinary queries" in err
+
+    assert [is_said(top) for top in (1, 2, 9)] == [False] * 3
+    monkeypatch.setattr(showing, "JUDGED", 1)
+    assert [is_said(top) for top in (1, 2, 9)] == [True] * 3
 
 
 def test_a_sound_is_no_result_of_itself(indexed: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -28,6 +28,10 @@ def make(path: Path, rank: int = 1, *, n_bytes: int = 1000) -> Hit:
     return Hit(rank, 1 / 3, path, 2.0, 12.0, 30.0)
 
 
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
 def rows(collection: Collection) -> list[dict[str, str]]:
     assert collection.manifest is not None
     with open(collection.manifest, encoding="utf-8", newline="") as file:
@@ -68,6 +72,7 @@ def test_the_same_again_copies_nothing(hits: list[Hit], tmp_path: Path) -> None:
     before = {path: path.stat().st_ino for path in (tmp_path / "c").iterdir()}
     again = collect(hits, tmp_path / "c")
     assert [each.placed.how for each in again.files] == ["was there"] * 3
+    assert [row["sha256"] for row in rows(again)] == [sha256(hit.path) for hit in hits]
     assert [row["name"] for row in rows(again)] == ["rain.wav", "rain-2.wav", "dog.flac"]
     assert before.items() <= {path: path.stat().st_ino for path in (tmp_path / "c").iterdir()}.items()
     assert again.manifest == tmp_path / "c" / "manifest-2.csv"
@@ -105,10 +110,11 @@ def test_nothing_to_collect_makes_nothing(hits: list[Hit], tmp_path: Path) -> No
 @pytest.mark.skipif(not os.path.exists("/proc/self/mem"), reason="needs a file that opens and cannot be read")
 def test_a_file_that_cannot_be_read_is_said(hits: list[Hit], tmp_path: Path) -> None:
     broken = Hit(4, 0.1, Path("/proc/self/mem"), 0.0, 1.0, 1.0)
-    collection = collect([broken, *hits], tmp_path / "c")
-    assert len(collection.files) == 3
-    assert "cannot be read" in collection.notices[0]
-    assert len(os.listdir(tmp_path / "c")) == 4
+    for name, linked in (("c", False), ("l", True)):
+        collection = collect([broken, *hits], tmp_path / name, linked=linked)
+        assert len(collection.files) == 3
+        assert "cannot be read" in collection.notices[0]
+        assert len(os.listdir(tmp_path / name)) == 4
     assert collect([broken], tmp_path / "d").manifest is None
     assert not (tmp_path / "d").exists()
 
@@ -127,12 +133,13 @@ def test_links(hits: list[Hit], tmp_path: Path) -> None:
     collection = collect(hits, tmp_path / "c", linked=True)
     assert all(each.path.samefile(each.hit.path) for each in collection.files)
     assert {row["how"] for row in rows(collection)} == {"hard link"}
+    assert [row["sha256"] for row in rows(collection)] == [sha256(hit.path) for hit in hits]
 
 
 def test_a_link_needs_no_room(small_disk: Path, tmp_path: Path) -> None:
     big = make(tmp_path / "big.wav", n_bytes=6_000_000)
     collection = collect([big], small_disk / "c", linked=True)
-    assert [row["how"] for row in rows(collection)] == ["symbolic link"]
+    assert [(row["how"], row["sha256"]) for row in rows(collection)] == [("symbolic link", sha256(big.path))]
     assert (small_disk / "c" / "big.wav").read_bytes() == big.path.read_bytes()
 
 
@@ -190,6 +197,16 @@ def test_a_file_is_no_folder(hits: list[Hit]) -> None:
     with pytest.raises(UsageError, match="is not a folder"):
         collect(hits, hits[0].path)
     assert hits[0].path.read_bytes() == before
+
+
+def test_an_empty_path_is_not_the_current_folder(
+    hits: list[Hit], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "current").mkdir()
+    monkeypatch.chdir(tmp_path / "current")
+    with pytest.raises(UsageError, match="is empty; an unset variable"):
+        collect(hits, "")
+    assert os.listdir() == []
 
 
 def test_a_folder_that_cannot_be_made_is_one_line(hits: list[Hit]) -> None:

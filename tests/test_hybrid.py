@@ -139,8 +139,17 @@ def test_equal_places_are_ordered_by_path(library: Library) -> None:
 def test_there_are_three_modes(library: Library) -> None:
     with pytest.raises(UsageError, match="hybrid, sound, words"):
         ask(library, VECTOR, mode="semantic")
-    with pytest.raises(UsageError, match="compares words only"):
-        ask(library, VECTOR, parse("like:a.wav"), mode="words")
+
+
+@pytest.mark.parametrize("text", ["like:a.wav", "rain like:a.wav", "rain -like:a.wav"])
+def test_a_search_by_words_drops_no_sound_silently(library: Library, text: str) -> None:
+    with pytest.raises(UsageError, match="compares words only; leave out like:"):
+        ask(library, None, parse(text), mode="words")
+
+
+def test_a_search_by_words_needs_one_that_is_wanted(library: Library) -> None:
+    with pytest.raises(UsageError, match="say what is wanted, too"):
+        ask(library, None, parse("-rain"), mode="words")
 
 
 # What names teach.
@@ -347,6 +356,18 @@ def test_the_lowest_score_wanted(library: Library, many: list[Entry], mode: str,
     assert paths(ask(library, VECTOR, query, mode=mode, top_k=5)) == expected[:5]
 
 
+@pytest.mark.parametrize(("text", "mode"), [("rain", "words"), ("ext:wav", "hybrid"), ("ext:wav", "words")])
+def test_a_lowest_score_of_what_has_none_is_refused(library: Library, many: list[Entry], text: str, mode: str) -> None:
+    with pytest.raises(UsageError, match=r"--min-score is a cosine, and .* none; leave"):
+        ask(library, None, parse(text, min_score=0.1), mode=mode)
+
+
+@pytest.mark.parametrize("least", [math.nan, 1.1, -1.1, math.inf])
+def test_a_lowest_score_is_a_cosine(library: Library, least: float) -> None:
+    with pytest.raises(UsageError, match="it is a cosine, from -1 to 1"):
+        ask(library, VECTOR, parse("rain", min_score=least))
+
+
 def test_a_score_that_nothing_has_does_not_rank_the_whole_library(
     library: Library, many: list[Entry], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -395,6 +416,13 @@ def test_all_shows_every_take(library: Library, takes: list[Entry]) -> None:
     assert all(hit.takes == () for hit in hits)
 
 
+def test_what_filters_list_is_never_folded(library: Library, takes: list[Entry]) -> None:
+    hits = ask(library, None, parse("ext:wav"), collapse=True)
+    assert paths(hits) == sorted(each.path for each in takes)
+    assert all(hit.takes == () for hit in hits)
+    assert len(ask(library, VECTOR, parse("take ext:wav"), collapse=True)) < len(takes)
+
+
 def test_takes_do_not_use_up_the_results(library: Library, many: list[Entry]) -> None:
     add(library, [Entry(f"/sounds/take {i:03}.wav", 99.0, vectors=VECTOR[None]) for i in range(400)])
     hits = ask(library, VECTOR, collapse=True, top_k=3)
@@ -411,7 +439,7 @@ def test_standing_is_the_share_of_ordinary_texts_that_find_nothing_as_near(libra
     for hit in ask(library, VECTOR, parse("rain"), top_k=300):
         assert hit.standing == (scores < hit.score).mean()
     assert all(hit.standing is None for hit in ask(library, None, parse("0001"), mode="words"))
-    for text in ("like:a.wav", "rain like:a.wav", "ext:wav"):
+    for text in ("like:a.wav", "rain like:a.wav", "rain -thunder", "ext:wav"):
         assert {hit.standing for hit in ask(library, VECTOR, parse(text))} == {None}, text
 
 

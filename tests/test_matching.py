@@ -109,6 +109,11 @@ SINGLE: dict[str, Test] = {
     "sr:>=96000": lambda each: each.sr >= 96_000,
     "ch:2": lambda each: each.channels == 2,
     "ch:>2": lambda each: each.channels > 2,
+    "sr:44100 sr:96k": lambda each: each.sr in {44_100, 96_000},
+    "-ch:1": lambda each: each.channels != 1,
+    "-sr:48k -sr:96k": lambda each: each.sr not in {48_000, 96_000},
+    "ch:1..2 -dur:<2": lambda each: each.channels <= 2 and each.duration_s >= 2,
+    "-after:2023": lambda each: each.dated < day(2023),
     "after:2023": lambda each: each.dated >= day(2023),
     "before:2024-05-18": lambda each: each.dated < day(2024, 5, 18),
     "after:2024-05-17 before:2024-05-18": lambda each: each.dated == day(2024, 5, 17),
@@ -116,6 +121,11 @@ SINGLE: dict[str, Test] = {
     "name:TAKE_003": called("take 3"),
     "name:rain": called("rain"),
     "-name:rain": negated(called("rain")),
+    "name:Take_03.wav": lambda each: each.path.endswith("Take_03.wav"),
+    "-name:TAKE_03.WAV": lambda each: not each.path.endswith("Take_03.wav"),
+    "name:rain.wav name:heavy.mp3": lambda each: (
+        (called("rain")(each) and ends(".wav")(each)) or each.path.endswith("heavy.mp3")
+    ),
     "name:rain name:take": lambda each: called("rain")(each) or called("take")(each),
     "tag:zoom": told("zoom"),
     'tag:"heavy rain"': told("heavy rain"),

@@ -4,6 +4,7 @@ import contextlib
 import csv
 import os
 import re
+import shutil
 import sys
 import termios
 import threading
@@ -11,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from test_cli import cli, indexed, kept
 from test_player import OPENER, Speaker, desktop, program, speaker
@@ -18,14 +20,16 @@ from world import POSIX_ONLY
 
 import clapsearch
 from clapsearch.cli import out
+from clapsearch.cli.app import run
 from clapsearch.errors import ClapsearchError
+from clapsearch.store import Library
 
 __all__ = ["cli", "desktop", "indexed", "kept", "speaker"]
 QUERY = ["rain", "on", "a tin roof"]
 
 
 def test_collect(indexed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    out.collect(tmp_path / "c", QUERY, top=3)
+    out.collect(str(tmp_path / "c"), QUERY, top=3)
     said, err = capsys.readouterr()
     assert said == f"collected 3 sounds; {tmp_path}/c/manifest.csv lists them\n"
     assert err == ""
@@ -39,23 +43,74 @@ def test_collect(indexed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[st
 def test_collect_takes_a_saved_search_and_what_is_added(indexed: Path, tmp_path: Path, capsys) -> None:
     with clapsearch.open() as session:
         session.save("roof", "rain on a tin roof")
-    out.collect(tmp_path / "c", saved="roof", top=3)
-    out.collect(tmp_path / "d", ["name:long"], saved="roof")
+    out.collect(str(tmp_path / "c"), saved="roof", top=3)
+    out.collect(str(tmp_path / "d"), ["name:long"], saved="roof")
     names = [sorted(path.name for path in (tmp_path / each).glob("*.wav")) for each in "cd"]
     assert (len(names[0]), names[1]) == (3, ["long.wav"])
     with pytest.raises(ClapsearchError, match="no search is saved as 'wet'"):
-        out.collect(tmp_path / "e", saved="wet")
+        out.collect(str(tmp_path / "e"), saved="wet")
     assert not (tmp_path / "e").exists()
     capsys.readouterr()
 
 
 def test_collect_links_and_says_what_is_left_out(indexed: Path, tmp_path: Path, capsys) -> None:
     (indexed / "group0" / "sound0.wav").unlink()
-    out.collect(tmp_path / "c", QUERY, link=True, top=100)
+    out.collect(str(tmp_path / "c"), QUERY, link=True, top=100)
     said, err = capsys.readouterr()
-    assert said.startswith("collected 8 sounds; ")
+    assert said.startswith("collected 8 sounds as hard links: to edit one is to edit the original; ")
     assert err == f"clapsearch: left out {indexed}/group0/sound0.wav: the file is gone\n"
     assert (tmp_path / "c" / "long.wav").samefile(indexed / "long.wav")
+
+
+def test_collect_without_a_folder_collects_nowhere(
+    indexed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "current").mkdir()
+    monkeypatch.chdir(tmp_path / "current")
+    assert run(["collect", "", "rain"]) == 2
+    assert capsys.readouterr() == ("", "clapsearch: a path is empty; an unset variable?\n")
+    assert os.listdir() == []
+
+
+def test_near_duplicates_come_with_all_and_are_counted_without(
+    speaker: Speaker, indexed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copy(indexed / "long.wav", indexed / "longer.wav")
+    assert run(["index", "--device", "cpu"]) == 0
+    capsys.readouterr()
+    for every, n_sounds, line in (
+        (False, 9, "left out 1 file nearly the same as these; --all lists them"),
+        (True, 10, ""),
+    ):
+        all_ = ["--all"] if every else []
+        assert run(["collect", str(tmp_path / f"{every}"), "rain", *all_]) == 0
+        said, err = capsys.readouterr()
+        assert said.startswith(f"collected {n_sounds} sounds; ")
+        assert err == (f"clapsearch: {line}\n" if line else "")
+        assert run(["play", "rain", *all_]) == 0
+        said, err = capsys.readouterr()
+        assert len(said.splitlines()) == n_sounds
+        assert err == (f"clapsearch: {line}\n" if line else "")
+
+
+def test_a_rank_is_that_of_the_search_with_all_too(indexed: Path, desktop: Path, capsys) -> None:
+    program(desktop / OPENER, "true")
+    shutil.copy(indexed / "long.wav", indexed / "longer.wav")
+    assert run(["index", "--device", "cpu"]) == 0
+    with pytest.raises(ClapsearchError, match="the search finds 9 sounds"):
+        out.open_(QUERY, rank=10)
+    out.open_(QUERY, rank=10, every=True)
+    assert re.search(r"^ *10 ", capsys.readouterr().out, re.MULTILINE)
+
+
+def test_collect_says_that_nothing_matches_well(indexed: Path, tmp_path: Path, capsys) -> None:
+    with (
+        contextlib.closing(Library.open(Path(os.environ["CLAPSEARCH_LIBRARY"]))) as library,
+        library.writing() as writing,
+    ):
+        writing.set_background(np.array([2], "<f4").tobytes())
+    out.collect(str(tmp_path / "c"), QUERY, top=1)
+    assert capsys.readouterr().err.startswith("clapsearch: nothing here matches well: for 100% of ordinary queries")
 
 
 def test_play_plays_each_moment_once_when_piped(speaker: Speaker, indexed: Path, capsys) -> None:

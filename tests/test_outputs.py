@@ -6,6 +6,7 @@ import io
 import json
 import math
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import m3u8
@@ -52,6 +53,7 @@ COLUMNS = [
     "sr",
     "channels",
     "offline",
+    "takes",
 ]
 HITS = [hit(raw, rank) for rank, raw in enumerate(NAMES, start=1)]
 PART = hit(b"/s/long.wav", start_s=65.0, end_s=75.0, duration_s=3700.0)
@@ -130,6 +132,12 @@ def test_what_cannot_stand_in_a_playlist_is_left_out_and_said(raw: bytes) -> Non
 
 def test_an_empty_playlist_is_one() -> None:
     assert hits_m3u8([]).text == "#EXTM3U\n"
+
+
+def test_csv_counts_the_takes_that_a_hit_stands_for() -> None:
+    takes = (Path("/s/rain 2.wav"), Path("/s/rain 3.wav"))
+    text = hits_csv([HITS[0], replace(HITS[1], takes=takes)])
+    assert [row["takes"] for row in csv.DictReader(io.StringIO(text, newline=""))] == ["0", "2"]
 
 
 def test_a_hit_that_was_not_heard_has_no_score() -> None:

@@ -48,6 +48,11 @@ def test_words_that_follow_each_other_are_one_phrase_whatever_stands_between() -
         ('-"far away" rain', [("far away", -0.5, True), ("rain", 1, False)]),
         ("2:whoosh .5:fire", [("whoosh", 2, False), ("fire", 0.5, False)]),
         ("-0.5:fire lo-fi rain", [("fire", -0.5, False), ("lo-fi rain", 1, False)]),
+        ('2:"min-score:0.3" rain', [("min-score:0.3", 2, True), ("rain", 1, False)]),
+        ("16:9", [("9", 16, False)]),
+        ("3:10 to yuma", [("10", 3, False), ("to yuma", 1, False)]),
+        ("1,000 birds", [("1,000 birds", 1, False)]),
+        ("rain 🐕", [("rain 🐕", 1, False)]),
     ],
 )
 def test_phrases(text: str, phrases: list[tuple[str, float, bool]]) -> None:
@@ -55,9 +60,27 @@ def test_phrases(text: str, phrases: list[tuple[str, float, bool]]) -> None:
     assert sorted((each.text, each.weight, each.is_exact) for each in found) == sorted(phrases)
 
 
+@pytest.mark.parametrize(
+    "quoted",
+    ["“%s”", "„%s“", "”%s”", "«%s»", "« %s »", "»%s«", "\u2039%s\u203a", "\uff02%s\uff02", "「%s」", '“%s"', "‟%s”"],
+)
+def test_typographic_quotes_are_quotes_and_apostrophes_are_not(quoted: str) -> None:
+    said = quoted % "glass break"
+    assert parse(f"don\u2019t {said} -{said}").phrases == (
+        Phrase("glass break", 1, is_exact=True),
+        Phrase("glass break", -0.5, is_exact=True),
+        Phrase("don\u2019t"),
+    )
+
+
 def test_sounds_to_be_like() -> None:
     query = parse('like:"my file.wav" -2:like:b.wav')
     assert query.likenesses == (Likeness(Path("my file.wav")), Likeness(Path("b.wav"), -2.0))
+
+
+@pytest.mark.parametrize("name", ["two  blanks.wav", "a “curly” name.wav"])
+def test_a_file_in_quotes_is_called_just_so(name: str) -> None:
+    assert parse(f'like:" {name} "').likenesses == (Likeness(Path(name)),)
 
 
 @pytest.mark.parametrize(
@@ -69,6 +92,10 @@ def test_sounds_to_be_like() -> None:
         ("dur:1:00:05..", "duration_s", Range(3605)),
         ("dur:3", "duration_s", Range(2.5, 3.5)),
         ("dur:>1 dur:<=4", "duration_s", Range(1, 4, has_low=False)),
+        ("dur:1..4 dur:>2", "duration_s", Range(2, 4, has_low=False)),
+        ("sr:44.1k sr:96k sr:>50k", "sr", Range(96_000, 96_000)),
+        ("-dur:<=3", "duration_s", Range(3, has_low=False)),
+        ("-before:2024", "dated", Range(datetime(2024, 1, 1, tzinfo=UTC).timestamp())),
         ("sr:>=96k", "sr", Range(96_000)),
         ("sr:44.1k", "sr", Range(44_100, 44_100)),
         ("ch:2", "channels", Range(2, 2)),
@@ -77,7 +104,30 @@ def test_sounds_to_be_like() -> None:
     ],
 )
 def test_ranges(text: str, column: str, values: Range) -> None:
-    assert parse(text).criteria.numbers == ((column, values),)
+    assert parse(text).criteria.numbers == ((column, (values,)),)
+
+
+@pytest.mark.parametrize(
+    ("text", "ranges"),
+    [
+        ("ch:1 ch:2", (Range(1, 1), Range(2, 2))),
+        ("ch:1..2 ch:6", (Range(1, 2), Range(6, 6))),
+        ("-ch:2", (Range(None, 2, has_high=False), Range(2, has_low=False))),
+        (
+            "-ch:2 -ch:1",
+            (Range(None, 1, has_high=False), Range(1, 2, has_low=False, has_high=False), Range(2, has_low=False)),
+        ),
+        ("-ch:2 ch:1..6", (Range(1, 2, has_high=False), Range(2, 6, has_low=False))),
+    ],
+)
+def test_values_are_alternatives_and_a_minus_excludes(text: str, ranges: tuple[Range, ...]) -> None:
+    ((column, found),) = parse(text).criteria.numbers
+    assert (column, set(found)) == ("channels", set(ranges))
+
+
+@pytest.mark.parametrize("text", ["ext:wav", "ext:.wav", "ext:*.wav", "ext:*.WAV"])
+def test_an_ending_may_be_typed_as_a_pattern(text: str) -> None:
+    assert parse(text).criteria.ext == Choice(("wav",))
 
 
 def test_choices() -> None:
@@ -103,7 +153,15 @@ def test_a_folder_written_as_a_path_is_absolute(tmp_path: Path, monkeypatch: pyt
         ("rain foo:bar", "     ^^^^^^^", "no field is called foo:; there are like:, in:"),
         ("rain durr:<3", "     ^^^^^^^", "did you mean dur:?"),
         ("dur:>5 dur:<3", "       ^^^^^^", "no sound can meet this range"),
-        ("dur:3..1", "^^^^^^^^", "no sound can meet this range"),
+        ("dur:3..1", "^^^^^^^^", "this range ends before it begins; turn it round: dur:1..3"),
+        ("dur:>9 dur:3..1", "       ^^^^^^^^", "this range ends before it begins; turn it round: dur:1..3"),
+        ("dur:..", "^^^^^^", "a duration is like"),
+        ("ch:2 -ch:1..4", "     ^^^^^^^^", "no sound can meet this range, with the others"),
+        ("rain min-score:0.3", "     ^^^^^^^^^^^^^", "no field is called min-score:; there is the flag --min-score ("),
+        ("max_duration: 3", "^^^^^^^^^^^^^", "there is dur:, or the flag --max-duration ("),
+        ("-min-dur:3", "^^^^^^^^^^", "did you mean dur:?"),
+        ("rain “tin", "     ^", "this quote is not closed"),
+        ("rain ext:*.", "     ^^^^^^", "there is no word in it"),
         ("ch:>2 ch:<=2", "      ^^^^^^", "no sound can meet this range"),
         ("sr:>=abc", "^^^^^^^^", "a sample rate is like"),
         ("dur:<", "^^^^^", "a duration is like"),
@@ -111,12 +169,17 @@ def test_a_folder_written_as_a_path_is_absolute(tmp_path: Path, monkeypatch: pyt
         ("ch:two", "^^^^^^", "a number of channels is like"),
         ("rain - thunder", "     ^", "a minus stands right before"),
         ("0:rain", "^^^^^^", "a weight is above 0 and at most 100"),
-        ("101:rain", "^^^^^^^^", "a weight is above 0 and at most 100"),
+        ("101:rain", "^^^^^^^^", "a weight is above 0 and at most 100, as in 2:rain or 0.5:rain"),
+        ("wind 1e9:rain", "     ^^^^^^^^", "a weight is above 0 and at most 100, as in 2:rain or 0.5:rain"),
+        ("0,5:rain", "^^^^^^^^", "a weight is above 0 and at most 100, as in 2:rain or 0.5:rain"),
+        ("-0,5:like:a.wav", "^^^^^^^^^^^^^^^", "a weight is above 0 and at most 100"),
         ("2:ext:wav", "^^^^^^^^^", "takes no weight"),
-        ("-dur:<3", "^^^^^^^", "turn it round"),
         ("rain in:", "     ^^^", "nothing stands after in:"),
         ('rain ""', "     ^^", "there is nothing between the quotes"),
         ('rain -"!!"', "     ^^^^^", "there is no word in it"),
+        ("🐕", "^", "there is no word in it to search for"),
+        ("ext:wav ?!", "        ^^", "there is no word in it to search for"),
+        ("rain + 🐕", "       ^", "there is no word in it to search for"),
     ],
 )
 def test_what_cannot_be_read_is_pointed_at(text: str, caret: str, reason: str) -> None:
@@ -127,7 +190,7 @@ def test_what_cannot_be_read_is_pointed_at(text: str, caret: str, reason: str) -
     assert (shown, marks) == (f"  {text}", f"  {caret}")
 
 
-@pytest.mark.parametrize("text", ["", "   ", "+", "?!"])
+@pytest.mark.parametrize("text", ["", "   ", "+"])
 def test_a_query_of_nothing_is_refused(text: str) -> None:
     with pytest.raises(QueryError, match="the query is empty"):
         parse(text)
@@ -171,6 +234,26 @@ def test_a_flag_that_cannot_be_read_is_named() -> None:
 def test_several_arguments_are_one_query_and_keep_the_quotes_that_the_shell_took() -> None:
     assert joined(["rain", "name:take 3", "-ext:mp3"]) == 'rain name:"take 3" -ext:mp3'
     assert joined(['name:"take 3" rain']) == 'name:"take 3" rain'
+    assert joined(["-2:like:./my file.wav", "2:far away"]) == '-2:like:"./my file.wav" 2:"far away"'
+    assert joined(["name:take 3 - alt", "rain"]) == 'name:"take 3 - alt" rain'
+    assert joined(["like:a “curly” name.wav", "rain"]) == "like:a “curly” name.wav rain"
+    assert joined(["like:“curly” name.wav", "rain"]) == "like:“curly” name.wav rain"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "like:./new.ogg + metallic",
+        "-in:muges -in:berklee rain",
+        "name:take 3 dur:<3",
+        "in:Foley -thunder",
+        'in:Foley "glass break"',
+        "dur:<3 rain",
+        "ext:wav rain",
+    ],
+)
+def test_an_argument_that_is_a_piece_of_a_query_is_read_as_one(text: str) -> None:
+    assert joined([text, "ext:mp3"]) == f"{text} ext:mp3"
 
 
 # The vector.
@@ -247,6 +330,11 @@ def test_filters_alone_have_no_vector() -> None:
 def test_a_query_without_a_direction_is_refused(text: str, reason: str) -> None:
     with pytest.raises(QueryError, match=reason):
         vector(text)
+
+
+def test_what_is_outside_of_a_range() -> None:
+    assert Range(1, 3, has_high=False).outside == (Range(None, 1, has_high=False), Range(3))
+    assert Range().outside == ()
 
 
 def test_ranges_meet() -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from catalogue import Entry, add
@@ -9,7 +10,8 @@ from peek import rows
 
 import clapsearch
 from clapsearch.cli.app import run
-from clapsearch.errors import QueryError
+from clapsearch.errors import QueryError, UsageError
+from clapsearch.query import Likeness, parse
 from clapsearch.store import Library
 
 Said = Callable[..., tuple[int, str, str]]
@@ -54,6 +56,49 @@ def test_a_name_given_again_takes_the_new_search_and_none_forgets_it(library: Li
     assert saved(library) == {}
 
 
+def test_paths_are_kept_whole_and_all_else_as_it_was_typed(
+    library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "/home/someone")
+    (tmp_path / "my  sounds").mkdir()
+    with clapsearch.open(library.path) as session:
+        session.save("near", 'rain  -2:LIKE:./a.wav like:"b c.wav" -in:.. in:Foley in:/x/../y like:~/d.wav -"far away"')
+        assert session.saved()["near"] == (
+            f'rain  -2:like:{tmp_path}/a.wav like:"{tmp_path}/b c.wav" -in:{tmp_path.parent} in:Foley in:/x/../y'
+            ' like:/home/someone/d.wav -"far away"'
+        )
+        monkeypatch.chdir("my  sounds")
+        session.save("blanks", "like:a.wav + rain")
+        kept = parse(session.saved()["blanks"])
+    assert kept.likenesses == (Likeness(tmp_path / "my  sounds" / "a.wav"),)
+
+
+def test_a_path_that_no_query_can_name_is_not_kept(
+    library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / 'a "b').mkdir()
+    monkeypatch.chdir(tmp_path / 'a "b')
+    with clapsearch.open(library.path) as session, pytest.raises(QueryError, match="cannot be written in a query"):
+        session.save("near", "rain like:./a.wav")
+    assert saved(library) == {}
+
+
+def test_a_name_that_is_taken_over_is_said_to_be(library: Library, said: Said) -> None:
+    assert said("save", "wet", "rain") == (0, "", "")
+    assert said("save", "wet", "wind") == (0, "", "clapsearch: replaced wet, which was: rain\n")
+    assert said("save", "wet", "--forget") == (0, "", "")
+
+
+def test_a_name_of_nothing_can_be_forgotten_but_not_given(library: Library, said: Said) -> None:
+    with library.writing() as writing:
+        writing.save_search("", "rain")
+    with clapsearch.open(library.path) as session, pytest.raises(UsageError, match="needs a name"):
+        session.save(" ", "rain")
+    assert said("save", "", "--forget")[0] == 0
+    assert saved(library) == {}
+
+
 def test_a_query_that_cannot_be_read_is_not_kept(library: Library) -> None:
     with clapsearch.open(library.path) as session:
         session.save("wet", "rain")
@@ -92,6 +137,7 @@ def test_the_list_is_text_or_json_and_names_cannot_harm_a_terminal(library: Libr
         (("search", "--saved", "none"), 1, "clapsearch saved lists them"),
         (("save", "none", "--forget"), 1, "clapsearch saved lists them"),
         (("save", "wet"), 2, "save takes a NAME and a QUERY"),
+        (("save", "", "rain"), 2, "a saved search needs a name"),
         (("save", "wet", "rain", "--forget"), 2, "save takes a NAME and a QUERY"),
         (("save", "wet", 'rain "tin'), 2, "this quote is not closed"),
     ],

@@ -87,11 +87,16 @@ def search(
     with api.Session(resolve(library=library, device=device, offline=offline)) as session:
         asked = asking.question(asking.text(session, query, saved), flags)
         how = {"include_offline": include_offline, "collapse": not every, "exact": exact}
-        hits = session.search(asked, mode=mode, top_k=top, **how)
+        found = session.search(asked, mode=mode, top_k=showing.enough(top), **how)
+        hits = found[:top]
         showing.show(hits, form, session.explain(asked, hits) if explain else None)
         left_out = [] if include_offline else session.offline()
         is_empty = not hits and session.is_empty()
-    showing.comment(hits, left_out, is_limited=bool(asked.criteria) or mode == "words", is_empty=is_empty)
+    is_limited = bool(asked.criteria) or mode == "words"
+    showing.comment(hits, left_out, is_limited=is_limited, is_empty=is_empty, min_score=asked.min_score)
+    if not form.names_takes:
+        showing.count_takes(hits)
+    showing.judge(found)
 
 
 def similar(
@@ -117,6 +122,8 @@ def similar(
         left_out = [] if include_offline else session.offline()
         is_empty = not hits and session.is_empty()
     showing.comment(hits, left_out, is_limited=False, is_empty=is_empty)
+    if not form.names_takes:
+        showing.count_takes(hits)
 
 
 def describe(

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from clapsearch.cli.completion import completed
+from clapsearch.cli.showing import say
 from clapsearch.errors import ClapsearchError, UsageError
 from clapsearch.present import printable
 
@@ -83,9 +83,9 @@ def question(text: str, flags: Flags) -> "Query":
 
 def joined(words: Sequence[str]) -> str:
     """Return one query of several arguments; the shell took quotes away that belong to it: name:"take 3"."""
-    if len(words) < 2:
-        return " ".join(words)
-    return " ".join(re.sub(r'^([-+]?[\w.:]*:)([^"]*\s[^"]*)$', r'\1"\2"', word) for word in words)
+    from clapsearch.query import argument
+
+    return " ".join(words if len(words) < 2 else map(argument, words))
 
 
 def _parts(flags: Flags) -> "Iterator[Token]":
@@ -123,7 +123,7 @@ def text(session: "Session", words: Sequence[str] | None, saved: str | None) -> 
 
 
 def save(session: "Session", name: str, query: str, *, forget: bool) -> None:
-    """Keep a search, or forget one.
+    """Keep a search, or forget one; says on stderr what another of that name was.
 
     Raises
     ------
@@ -135,9 +135,12 @@ def save(session: "Session", name: str, query: str, *, forget: bool) -> None:
     if forget == bool(query):
         raise UsageError("save takes a NAME and a QUERY, or a NAME and --forget")
     with session:
+        before = session.saved().get(name)
         was_known = session.save(name, None if forget else query)
     if forget and not was_known:
         raise ClapsearchError(f"no search is saved as {name!r}; clapsearch saved lists them")
+    if before is not None and not forget:
+        say(f"replaced {printable(name)}, which was: {printable(before)}")
 
 
 def list_saved(session: "Session", *, as_json: bool) -> None:

@@ -12,40 +12,50 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from clapsearch import api
-from clapsearch.cli import asking, options
+from clapsearch.cli import asking, options, showing
 from clapsearch.cli.showing import say
 from clapsearch.errors import ClapsearchError
 from clapsearch.settings import resolve
 
 if TYPE_CHECKING:
+    from clapsearch.collect import Collected
     from clapsearch.search import Hit
 
 _KEYS = {"\r": "next", "\n": "next", "n": "next", "r": "again", "q": "quit", "\x1b": "quit", "\x04": "quit"}
 
 
 def collect(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Made if it is not there.")],
+    folder: Annotated[str, typer.Argument(metavar="DIR", help="Made if it is not there.")],
     query: asking.QueryWords = None,
     saved: asking.Saved = None,
-    link: Annotated[bool, typer.Option("--link", help="Link the files instead of copying them.")] = False,
+    link: Annotated[
+        bool,
+        typer.Option(
+            "--link",
+            help="Hard links instead of copies, or symbolic ones to another disk: to edit one is to edit the original.",
+        ),
+    ] = False,
     top: options.Top = 10,
+    every: showing.Every = False,
     library: options.Library = None,
     device: options.Device = "auto",
     offline: options.Offline = False,
 ) -> None:
-    """Put the hits of a search into a folder, with a manifest.
+    """Put the hits of a search into a folder, with a manifest that has the SHA-256 of each.
 
     Nothing that is there is overwritten; a file that is already there is not copied again.
     """
     from clapsearch.collect import collect as collect_hits
     from clapsearch.present import plural, printable
 
-    hits = _search(query, saved, top, library, device, offline)
-    collection = collect_hits(hits, os.path.expanduser(folder), linked=link)
+    target = api.absolute(folder)
+    hits = _search(query, saved, top, library, device, offline, every=every)
+    showing.count_takes(hits)
+    collection = collect_hits(hits, target, linked=link)
     for notice in collection.notices:
         say(notice)
     manifest = f"; {printable(collection.manifest)} lists them" if collection.manifest else ""
-    typer.echo(f"collected {plural(len(collection.files), 'sound')}{manifest}")
+    typer.echo(f"collected {plural(len(collection.files), 'sound')}{_links(collection.files)}{manifest}")
 
 
 def play(
@@ -55,6 +65,7 @@ def play(
     ] = None,
     saved: asking.Saved = None,
     top: options.Top = 10,
+    every: showing.Every = False,
     library: options.Library = None,
     device: options.Device = "auto",
     offline: options.Offline = False,
@@ -69,13 +80,16 @@ def play(
         player.play(what[0])
         return
     player.output_device()  # is there one? Asked before a model is loaded
-    _audition(_search(what, saved, top, library, device, offline))
+    hits = _search(what, saved, top, library, device, offline, every=every)
+    showing.count_takes(hits)
+    _audition(hits)
 
 
 def open_(
     query: asking.QueryWords = None,
     saved: asking.Saved = None,
     rank: Annotated[int, typer.Option("--rank", min=1, metavar="N", help="Which result.")] = 1,
+    every: showing.Every = False,
     library: options.Library = None,
     device: options.Device = "auto",
     offline: options.Offline = False,
@@ -84,7 +98,7 @@ def open_(
     from clapsearch.player import open_in_desktop
     from clapsearch.present import plural
 
-    hits = _search(query, saved, rank, library, device, offline)
+    hits = _search(query, saved, rank, library, device, offline, every=every)
     if hits and len(hits) < rank:
         raise ClapsearchError(f"--rank is {rank}, and the search finds {plural(len(hits), 'sound')}")
     for hit in hits[rank - 1 :]:
@@ -93,13 +107,28 @@ def open_(
 
 
 def _search(
-    words: Sequence[str] | None, saved: str | None, top: int, library: Path | None, device: str, offline: bool
+    words: Sequence[str] | None,
+    saved: str | None,
+    top: int,
+    library: Path | None,
+    device: str,
+    offline: bool,
+    *,
+    every: bool,
 ) -> "list[Hit]":
     with api.Session(resolve(library=library, device=device, offline=offline)) as session:
-        hits = session.search(asking.text(session, words, saved), top_k=top)
-    if not hits:
+        asked = asking.text(session, words, saved)
+        found = session.search(asked, top_k=showing.enough(top), collapse=not every)
+    if not found:
         say("no sounds found; clapsearch status says what the library holds")
-    return hits
+    showing.judge(found)
+    return found[:top]
+
+
+def _links(files: "Sequence[Collected]") -> str:
+    """Say which of the files are links, if any."""
+    kinds = sorted({f"{each.placed.how}s" for each in files if each.placed.how.endswith("link")})
+    return f" as {' and '.join(kinds)}: to edit one is to edit the original" if kinds else ""
 
 
 def _is_file(what: str) -> bool:

@@ -20,9 +20,10 @@ AsRpp = Annotated[bool, typer.Option("--rpp", help="Print a REAPER project, the 
 AsPaths = Annotated[bool, typer.Option("--paths", help="Print bare paths, one a line.")]
 Null = Annotated[bool, typer.Option("-0", help="Print bare paths, each ended by a NUL byte instead of a newline.")]
 Moments = Annotated[bool, typer.Option("--moments", help="Show more moments of long sounds, best first.")]
-Every = Annotated[bool, typer.Option("--all", help="Show near-duplicates one by one.")]
+Every = Annotated[bool, typer.Option("--all", help="Near-duplicates one by one.")]
 # A best hit to which so few ordinary texts come short is called none.
 POOR = 0.1
+JUDGED = 10  # of so many hits the best is meant, however many are shown
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,11 @@ class Form:
     null: bool = False
     moments: bool = False
     title: str = "clapsearch"
+
+    @property
+    def names_takes(self) -> bool:
+        """Whether it names the near-duplicates that a hit stands for, or marks the hit in a table."""
+        return not (self.csv or self.m3u8 or self.rpp or self.paths or self.null)
 
     def check(self) -> None:
         """Refuse two forms at once.
@@ -87,8 +93,39 @@ def _show_export(hits: "Sequence[Hit]", form: Form) -> None:
             say(notice)
 
 
-def comment(hits: "Sequence[Hit]", offline: Sequence[bytes], *, is_limited: bool, is_empty: bool) -> None:
-    """Say on stderr what the results do not: folders that are away, nothing found, nothing that fits well.
+def enough(top: int) -> int:
+    """Return how many hits to search for, so that `judge` has as many whatever is shown.
+
+    Raises
+    ------
+    UsageError
+        If none are to be shown.
+    """
+    from clapsearch.query import check_top_k
+
+    check_top_k(top)
+    return max(top, JUDGED)
+
+
+def judge(found: "Sequence[Hit]") -> None:
+    """Say on stderr if nothing fits well, by the first `JUDGED` hits."""
+    standing = max((hit.standing for hit in found[:JUDGED] if hit.standing is not None), default=None)
+    if standing is not None and standing < POOR:
+        say(f"nothing here matches well: for {1 - standing:.0%} of ordinary queries there is something nearer")
+
+
+def count_takes(hits: "Sequence[Hit]") -> None:
+    """Say on stderr how many near-duplicates of hits are not among them."""
+    from clapsearch.present import plural
+
+    if n_takes := sum(len(hit.takes) for hit in hits):
+        say(f"left out {plural(n_takes, 'file')} nearly the same as these; --all lists them")
+
+
+def comment(
+    hits: "Sequence[Hit]", offline: Sequence[bytes], *, is_limited: bool, is_empty: bool, min_score: float | None = None
+) -> None:
+    """Say on stderr what the results do not: folders that are away, nothing found.
 
     Parameters
     ----------
@@ -98,6 +135,8 @@ def comment(hits: "Sequence[Hit]", offline: Sequence[bytes], *, is_limited: bool
         The query has filters.
     is_empty : bool
         The library has no sounds.
+    min_score : float, optional
+        The lowest cosine that was asked for.
     """
     from clapsearch.present import printable
 
@@ -106,10 +145,13 @@ def comment(hits: "Sequence[Hit]", offline: Sequence[bytes], *, is_limited: bool
     if not hits and is_empty and not offline:
         say("no sounds in the library yet; add some: clapsearch index FOLDER")
     elif not hits and not is_empty and not offline:
-        say("nothing found" + ("; no sound meets all filters and words: leave some out" if is_limited else ""))
-    standing = max((hit.standing for hit in hits if hit.standing is not None), default=None)
-    if standing is not None and standing < POOR:
-        say(f"nothing here matches well: for {1 - standing:.0%} of ordinary queries there is something nearer")
+        say(f"nothing found{_reason(is_limited=is_limited, min_score=min_score)}")
+
+
+def _reason(*, is_limited: bool, min_score: float | None) -> str:
+    if min_score is not None:
+        return f" with --min-score {min_score:g}; a lower one, or fewer filters, may find some"
+    return "; no sound meets all filters and words: leave some out" if is_limited else ""
 
 
 def say(line: str) -> None:

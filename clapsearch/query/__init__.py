@@ -2,6 +2,20 @@
 
 from clapsearch.query.model import Likeness, Phrase, Query
 from clapsearch.query.parser import EXAMPLE, UNWANTED, parse, part
+from clapsearch.query.typed import argument, to_keep
 from clapsearch.query.vector import check_top_k, embed, normalised
 
-__all__ = ["EXAMPLE", "UNWANTED", "Likeness", "Phrase", "Query", "check_top_k", "embed", "normalised", "parse", "part"]
+__all__ = [
+    "EXAMPLE",
+    "UNWANTED",
+    "Likeness",
+    "Phrase",
+    "Query",
+    "argument",
+    "check_top_k",
+    "embed",
+    "normalised",
+    "parse",
+    "part",
+    "to_keep",
+]

@@ -5,11 +5,14 @@ from dataclasses import dataclass
 
 from clapsearch.errors import QueryError
 
+# What phones and word processors make of ", and what other languages write. Single ones are apostrophes, too.
+_QUOTES = '"\u201c\u201d\u201e\u201f\u00ab\u00bb\u2039\u203a\uff02\u300c\u300d\u300e\u300f\u301d\u301e\u301f'
+# What looks like a weight or a field is cut as one: whether it is, the parser says, and points at it.
 _TOKEN = re.compile(
-    r"""(?P<sign>[-+]?)
-        (?:(?P<weight>\d+(?:\.\d*)?|\.\d+):)?
-        (?:(?P<field>[^\W\d_]\w*):)?
-        (?:"(?P<quoted>[^"]*)(?P<end>"?)|(?P<bare>\S*))""",
+    rf"""(?P<sign>[-+]?)
+        (?:(?P<weight>[.,]*\d[\d.,]*(?:[eE][-+]?\d+)?):)?
+        (?:(?P<field>[^\W\d_][\w-]*):)?
+        (?:"(?P<straight>[^"]*)"|[{_QUOTES}](?P<curly>[^{_QUOTES}]*)[{_QUOTES}]|(?P<open>[{_QUOTES}])|(?P<bare>\S*))""",
     re.VERBOSE,
 )
 
@@ -55,15 +58,20 @@ def tokens(query: str) -> list[Token]:
         match = _TOKEN.match(query, position)
         if match is None:  # never: every part of it may be empty
             break
-        if match["quoted"] is not None and not match["end"]:
-            opened = query.index('"', position)
-            raise pointing(query, opened, opened + 1, 'this quote is not closed; end it with another "')
+        if match["open"]:
+            raise pointing(query, *match.span("open"), 'this quote is not closed; end it with another "')
         position = match.end()
-        text = match["bare"] if match["quoted"] is None else " ".join(match["quoted"].split())
-        is_quoted = match["quoted"] is not None
-        before = match["sign"], match["weight"] or "", (match["field"] or "").lower()
-        found.append(Token(match.start(), match.end(), *before, text, is_quoted))
+        found.append(_token(match))
     return found
+
+
+def _token(match: re.Match[str]) -> Token:
+    is_quoted = match["bare"] is None
+    text = match["straight"] or match["curly"] or match["bare"] or ""
+    # Blanks are all the same between words, and not in the name of a file.
+    text = text.strip() if match["field"] else " ".join(text.split())
+    before = match["sign"], match["weight"] or "", (match["field"] or "").lower()
+    return Token(match.start(), match.end(), *before, text, is_quoted)
 
 
 def pointing(query: str, start: int, end: int, reason: str) -> QueryError:

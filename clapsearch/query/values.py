@@ -74,7 +74,7 @@ def compared(text: str, read: Callable[[str], float], *, about: float = 0.0) -> 
     ValueError
     """
     low, dots, high = text.partition("..")
-    if dots:
+    if dots and (low or high):
         return Range(read(low) if low else None, read(high) if high else None)
     match = _COMPARED.fullmatch(text)
     sign, value = match.groups() if match else (None, text)

@@ -50,10 +50,10 @@ def limits(criteria: Criteria, roots: Sequence[Root]) -> list[Limit]:
         *_chosen(Choice(criteria.ext.any_of), [_ending(ext) for ext in criteria.ext.any_of]),
         *_other_endings(criteria.ext.none_of),
         *_chosen(criteria.cat, [_category(cat) for cat in criteria.cat.any_of + criteria.cat.none_of]),
-        *_chosen(criteria.name, [_says("name", text) for text in criteria.name.any_of + criteria.name.none_of]),
+        *_chosen(criteria.name, [_named(text) for text in criteria.name.any_of + criteria.name.none_of]),
         *_chosen(criteria.tag, [_says("tags", text) for text in criteria.tag.any_of + criteria.tag.none_of]),
     ]
-    return found + [_number(column, values) for column, values in criteria.numbers]
+    return found + [_any([_number(column, values) for values in ranges]) for column, ranges in criteria.numbers]
 
 
 def saying(wanted: Iterable[tuple[str, bool]], unwanted: Iterable[tuple[str, bool]] = ()) -> str:
@@ -107,10 +107,15 @@ def _chosen(choice: Choice, values: Sequence[Limit]) -> Iterator[Limit]:
     """Yield one limit for the values of which one must apply, and one for each that must not."""
     wanted, unwanted = values[: len(choice.any_of)], values[len(choice.any_of) :]
     if wanted:
-        yield Limit(or_(*(each.condition for each in wanted)), _either([each.ids for each in wanted]))
+        yield _any(wanted)
     for each in unwanted:
         # Not true rather than false: a sound without a category is in none.
         yield Limit(each.condition.is_not(True))
+
+
+def _any(values: Sequence[Limit]) -> Limit:
+    """One of some limits must apply."""
+    return Limit(or_(*(each.condition for each in values)), _either([each.ids for each in values]))
 
 
 def _either(parts: Iterable[Ids | None]) -> Ids:
@@ -140,10 +145,25 @@ def _category(cat: str) -> Limit:
     return Limit(or_(*(plain(column) == cat for column in columns)), ids)
 
 
+def _named(text: str) -> Limit:
+    """The name has the words of a text in a row; a pasted one has its ending, too, which is no word of the name."""
+    stem, ending = os.path.splitext(text)
+    said = _saying("name", stem)
+    ids = select(facet.c.sound_id).where(facet.c.sound_id.in_(said), plain(facet.c.ext) == ending[1:].lower())
+    return _any([_says("name", text), _listed(ids)]) if ending else _says("name", text)
+
+
 def _says(column: str, text: str) -> Limit:
     """A column of ``words`` has the words of a text in a row."""
+    return _listed(_saying(column, text))
+
+
+def _saying(column: str, text: str) -> Select[Any]:
     expression = in_a_row(text, column)
-    ids = select(words.c.rowid).where(match(expression) if expression else false())
+    return select(words.c.rowid).where(match(expression) if expression else false())
+
+
+def _listed(ids: Select[Any]) -> Limit:
     return Limit(plain(sound.c.id).in_(ids), ids)
 
 
