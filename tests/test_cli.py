@@ -23,6 +23,8 @@ from typer.main import get_command
 
 import clapsearch
 from clapsearch.cli.app import app, run
+from clapsearch.cli.index import _show
+from indexer.report import Report
 
 __all__ = ["shelf"]
 
@@ -389,6 +391,13 @@ def test_two_thousand_words_warn_and_answer(indexed: Path) -> None:
     assert re.fullmatch(
         rb"clapsearch: the text has \d+ tokens, the checkpoint reads 77: the rest is ignored\n", result.stderr
     )
+
+
+def test_a_run_that_is_stopped_early_does_not_say_that_there_are_no_sounds(capsys: pytest.CaptureFixture[str]) -> None:
+    _show(Report(cancelled=True))
+    out, err = capsys.readouterr()
+    assert out == "0 indexed, 0 unchanged, 0 failed\n"
+    assert err == "clapsearch: stopped early; run the same command again to go on\n"
 
 
 def test_a_folder_without_sounds(cli: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -96,6 +96,15 @@ def test_clips_are_chosen_by_any_columns_together() -> None:
     assert select(clips, {}) == clips
 
 
+def test_clips_are_chosen_by_label_too() -> None:
+    clips = [Clip("a.wav", labels=("rain", "wind")), Clip("b.wav", labels=("dog",)), Clip("c.wav")]
+    assert [clip.path for clip in select(clips, {"label": ["wind", "cat"]})] == ["a.wav"]
+    with pytest.raises(UsageError, match="no sound is left with label=cat; label is one of dog, rain, wind"):
+        select(clips, {"label": ["cat"]})
+    with pytest.raises(UsageError, match="no column fold to choose by; it has label"):
+        select(clips, {"fold": ["1"]})
+
+
 def test_a_choice_of_nothing_says_what_there_is() -> None:
     clips = [Clip(f"{i}.wav", columns={"fold": str(i)}) for i in range(12)]
     with pytest.raises(UsageError, match="no column split to choose by; it has fold"):

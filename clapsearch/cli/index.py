@@ -110,7 +110,7 @@ def _show(report: "Report") -> None:
     counts |= {"metadata read again": report.metadata}
     always = {"indexed", "unchanged", "failed"}
     typer.echo(", ".join(f"{n:,} {name}" for name, n in counts.items() if n or name in always))
-    if not any(counts.values()) and not report.offline:
+    if not any(counts.values()) and not report.offline and not report.cancelled:
         kinds = "wav, aiff, flac, ogg, opus, mp3, m4a and others; videos with --video"
         typer.echo(f"clapsearch: no sound files there ({kinds})", err=True)
     if report.indexed:

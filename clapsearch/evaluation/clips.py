@@ -74,7 +74,7 @@ def _join(clip: Clip, other: Clip) -> Clip:
 
 
 def select(clips: Sequence[Clip], where: Mapping[str, Sequence[str]]) -> list[Clip]:
-    """Return the clips whose columns hold one of the values asked for, all columns together.
+    """Return the clips whose columns hold one of the values asked for, all columns together; ``label`` is one of them.
 
     Raises
     ------
@@ -83,12 +83,19 @@ def select(clips: Sequence[Clip], where: Mapping[str, Sequence[str]]) -> list[Cl
     """
     chosen = list(clips)
     for column, values in where.items():
-        there = sorted({clip.columns[column] for clip in clips if column in clip.columns})
+        there = sorted({value for clip in clips for value in _values(clip, column)})
         if not there:
-            known = ", ".join(sorted({name for clip in clips for name in clip.columns})) or "none"
+            names = {name for clip in clips for name in clip.columns} | {"label" for clip in clips if clip.labels}
+            known = ", ".join(sorted(names)) or "none"
             raise UsageError(f"the manifest has no column {column} to choose by; it has {known}")
-        chosen = [clip for clip in chosen if clip.columns.get(column) in values]
+        chosen = [clip for clip in chosen if set(_values(clip, column)) & set(values)]
         if not chosen:
             some = ", ".join(there[:10]) + (", ..." if len(there) > 10 else "")
             raise UsageError(f"no sound is left with {column}={','.join(values)}; {column} is one of {some}")
     return chosen
+
+
+def _values(clip: Clip, column: str) -> tuple[str, ...]:
+    if column == "label":
+        return clip.labels
+    return (clip.columns[column],) if column in clip.columns else ()
