@@ -33,6 +33,17 @@ def is_there(folder: bytes) -> bool:
         return False
 
 
+def refusal(folder: bytes) -> str | None:
+    """Return why the system does not let us list a folder that is there; None if it does, or there is no folder."""
+    try:
+        with os.scandir(folder):
+            return None
+    except PermissionError as error:
+        return error.strerror
+    except OSError:
+        return None
+
+
 def network_type(path: bytes) -> str | None:
     """Return the type of the network file system that holds a path, such as ``nfs4``; None for a local one.
 

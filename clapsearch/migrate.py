@@ -2,15 +2,88 @@
 
 import os
 import sqlite3
+from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Engine
 
-from clapsearch.errors import SchemaError
+from clapsearch.errors import LibraryError, SchemaError
 from clapsearch.schema import APPLICATION_ID, SCHEMA_REVISION
 
 _HERE = Path(__file__).parent
+_WAIT_S = 30.0  # for a writer that is just opening or closing the file
+_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_CLOSED = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM}
+
+
+class FrozenConnection(sqlite3.Connection):
+    """A connection that takes no locks and makes no files, for a library in a folder that cannot be written.
+
+    SQLite then trusts that nobody else writes it; `is_current` tells if somebody did.
+    """
+
+    def __init__(self, path: Path, **options: Any) -> None:
+        self._path = path
+        self._before = self._state()
+        super().__init__(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True, **options)
+
+    def is_current(self) -> bool:
+        """Whether the file is as it was when this was opened, so that all that was read is of one moment."""
+        return self._state() == self._before
+
+    def _state(self) -> tuple[int, int, bool] | None:
+        try:
+            status = self._path.stat()
+            return status.st_size, status.st_mtime_ns, _log_of(self._path).exists()
+        except OSError:  # SQLite tells of it
+            return None
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """Open a library to read it, for any thread; a `FrozenConnection` where SQLite cannot make its log beside it.
+
+    A log that is there already may hold the last changes: without permission to read it as SQLite does, the library
+    cannot be read.
+
+    Raises
+    ------
+    sqlite3.Error
+        If it cannot be read.
+    """
+    connection = sqlite3.connect(path, timeout=_WAIT_S, check_same_thread=False)
+    try:
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except sqlite3.Error as error:
+        connection.close()
+        if not _is_closed(error) or _log_of(path).exists():
+            raise
+        return FrozenConnection(path, check_same_thread=False)
+    return connection
+
+
+def check_is_current(connection: object, path: Path) -> None:
+    """Refuse what was read without locks while another wrote.
+
+    Raises
+    ------
+    LibraryError
+        If the library was written meanwhile.
+    """
+    if isinstance(connection, FrozenConnection) and not connection.is_current():
+        raise LibraryError(f"the library {path} was written while it was read; do it again")
+
+
+def is_damage(error: BaseException | None) -> bool:
+    """Whether SQLite says that a file is damaged."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED
+
+
+def problems(rows: Iterable[str]) -> list[str]:
+    """Return what one of SQLite's checks says to be wrong, a line each."""
+    lines = [line.strip() for text in rows for line in text.splitlines()]
+    return [line for line in lines if line != "ok" and not line.startswith("***")]
 
 
 def migrations_folder() -> Path:
@@ -26,11 +99,13 @@ def revision_of(path: Path) -> str | None:
     ------
     SchemaError
         If the file is no library.
+    LibraryError
+        If it cannot be read where it is.
     """
     if not path.exists() or path.stat().st_size == 0:
         return None
     try:
-        with closing(sqlite3.connect(path)) as connection:
+        with closing(connect(path)) as connection:
             (application,) = connection.execute("PRAGMA application_id").fetchone()
             (n_tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
             if n_tables == 0:
@@ -38,10 +113,7 @@ def revision_of(path: Path) -> str | None:
             if application == APPLICATION_ID:
                 return str(connection.execute("SELECT version_num FROM alembic_version").fetchone()[0])
     except (sqlite3.Error, TypeError) as error:
-        raise SchemaError(
-            f"{path} is no clapsearch library, or a damaged one ({error}); "
-            "choose another file with --library, or restore a backup"
-        ) from error
+        raise _refusal(path, error) from error
     raise SchemaError(f"{path} is a database of another program; choose another file with --library")
 
 
@@ -84,10 +156,59 @@ def upgrade(engine: Engine, path: Path, *, folder: Path | None = None) -> Path |
 
 def backup(path: Path, target: Path) -> None:
     """Copy a library while others may use it, through SQLite's backup interface; the copy is on disk afterwards."""
-    with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(target)) as copy:
+    with closing(connect(path)) as source, closing(sqlite3.connect(target)) as copy:
         source.backup(copy)
+        check_is_current(source, path)
     with target.open("rb+") as written:
         os.fsync(written.fileno())
+
+
+def checked_backup(path: Path, target: Path) -> None:
+    """Copy a library as `backup` does, and look whether the copy is whole.
+
+    Raises
+    ------
+    LibraryError
+        If it is damaged, because the library is.
+    """
+    try:
+        backup(path, target)
+        with closing(FrozenConnection(target)) as copy:
+            found = problems(text for (text,) in copy.execute("PRAGMA quick_check(1)"))
+    except sqlite3.DatabaseError as error:
+        if not is_damage(error):
+            raise
+        found = [str(error)]
+    if found:
+        raise LibraryError(
+            f"no backup made: the library {path} is damaged ({found[0]}); see what is wrong with: clapsearch verify, "
+            "and restore an earlier backup"
+        )
+
+
+def _refusal(path: Path, error: Exception) -> LibraryError:
+    """Say why a file cannot be opened as a library, and what to do."""
+    log = _log_of(path)
+    if not _is_closed(error):
+        return SchemaError(
+            f"{path} is no clapsearch library, or a damaged one ({error}); "
+            "choose another file with --library, or restore a backup"
+        )
+    remedy = (
+        f"its folder cannot be written, and {log.name} may hold its last changes: copy both to a folder of yours, and "
+        "name the copy with --library or CLAPSEARCH_LIBRARY"
+        if log.exists()
+        else "check its permissions, or choose another file with --library"
+    )
+    return LibraryError(f"cannot read the library {path} ({error}); {remedy}")
+
+
+def _is_closed(error: BaseException) -> bool:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _CLOSED
+
+
+def _log_of(path: Path) -> Path:
+    return path.with_name(path.name + "-wal")
 
 
 def _known_revisions(folder: Path) -> set[str]:
@@ -97,7 +218,7 @@ def _known_revisions(folder: Path) -> set[str]:
 def _required_version(path: Path) -> str:
     """Ask the newer library itself; its migrations keep this one cell where it is."""
     try:
-        with closing(sqlite3.connect(path)) as connection:
+        with closing(connect(path)) as connection:
             return str(connection.execute("SELECT requires FROM library").fetchone()[0])
     except (sqlite3.Error, TypeError):
         return "of the newest version"

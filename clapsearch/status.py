@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clapsearch.embedder import Checkpoint
-from clapsearch.filesystem import is_there
+from clapsearch.filesystem import is_there, refusal
 from clapsearch.store import Approximation, Counts, Failure, Library, Missing, Root
 
 if TYPE_CHECKING:
@@ -21,7 +21,9 @@ class RootStatus:
     ----------
     path : bytes
     is_there : bool
-        Its folder is there now.
+        Its folder is there now, and can be read.
+    refusal : str or None
+        Why it cannot be read, though it is there.
     offline_since : float or None
         When a run first found it gone, in unix seconds.
     exclude : tuple of str
@@ -34,6 +36,7 @@ class RootStatus:
 
     path: bytes
     is_there: bool
+    refusal: str | None
     offline_since: float | None
     exclude: tuple[str, ...]
     video: bool
@@ -89,8 +92,10 @@ def read_status(library: Library, watcher: "Health | None") -> Status:
 
 
 def _root_status(root: Root, counts: Counts) -> RootStatus:
-    is_here = is_there(root.path) or (counts.sounds == 0 and os.path.isdir(root.path))  # new, and still empty
-    return RootStatus(root.path, is_here, root.offline_since, root.exclude, root.video, counts)
+    refused = refusal(root.path)
+    is_new = counts.sounds == 0 and os.path.isdir(root.path)  # and still empty
+    is_here = is_there(root.path) or (is_new and refused is None)
+    return RootStatus(root.path, is_here, refused, root.offline_since, root.exclude, root.video, counts)
 
 
 def _n_bytes(path: Path) -> int:

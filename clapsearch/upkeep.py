@@ -10,7 +10,7 @@ from clapsearch import migrate
 from clapsearch.errors import ClapsearchError, LibraryError, UsageError
 from clapsearch.filesystem import joined, relative
 from clapsearch.present import plural, printable
-from clapsearch.store import Library, Root, Writing
+from clapsearch.store import Library, Reading, Root, Writing
 
 WAIT_S = 10.0
 _MAX_PROBES = 1000
@@ -22,21 +22,25 @@ _Naming = Callable[[bytes], bytes]
 def forget(library: Library, path: Path, *, dry_run: bool = False) -> int:
     """Delete what the library knows of a root, or of a folder or file in one; returns how many sounds that are.
 
-    The vectors of contents that no other sound holds go too.
+    The vectors of contents that no other sound holds go too, and so do the roots in it. Files that failed are no
+    sounds.
 
     Raises
     ------
+    UsageError
+        If there are roots below the path, and it is or lies in none.
     ClapsearchError
         If the library knows nothing there.
     """
+    place = os.fsencode(path)
     with library.exclusive(wait_s=WAIT_S), library.writing() as writing:
-        n_sounds = _forget(writing, os.fsencode(path), _as_is)
-        if n_sounds is None:  # a link may lead to what is known by another name
-            n_sounds = _forget(writing, os.fsencode(path), os.path.realpath)
-        if n_sounds is None:
+        n_before = _n_sounds(writing)
+        # A link may lead to what is known by another name.
+        if not (_forget(writing, place, _as_is) or _forget(writing, place, os.path.realpath)):
             raise ClapsearchError(
                 f"the library knows no sound at or under {printable(path)}; clapsearch status lists its folders"
             )
+        n_sounds = n_before - _n_sounds(writing)
         if dry_run:
             writing.undo()
     return n_sounds
@@ -78,13 +82,14 @@ def back_up(library: Library, file: Path, *, force: bool = False) -> int:
     Raises
     ------
     LibraryError
-        If the file is there and `force` is false, is the library itself, or cannot be written.
+        If the file is there and `force` is false, is the library itself, or cannot be written; or if the library is
+        damaged: then an earlier file stays.
     """
     draft = file.parent / f"{file.name}.draft-{os.getpid()}"
     try:
         _check_target(library, file, force=force)
         draft.touch()
-        migrate.backup(library.path, draft)
+        migrate.checked_backup(library.path, draft)
         for log in _parts(file)[1:]:  # what an earlier file of this name left behind would be read as a part of ours
             log.unlink(missing_ok=True)
         draft.replace(file)
@@ -100,26 +105,34 @@ def back_up(library: Library, file: Path, *, force: bool = False) -> int:
             draft.unlink()
 
 
-def _forget(writing: Writing, path: bytes, named: _Naming) -> int | None:
-    """Forget what is at or below a path; None if nothing is known there."""
+def _forget(writing: Writing, path: bytes, named: _Naming) -> bool:
+    """Forget what is at or below a path; returns whether anything was known there."""
     roots = writing.roots()
     inside = _at_or_below(named(path), roots, named)
-    n_sounds = 0
-    for root in roots:
-        relpath = b"" if root in inside else relative(named(path), named(root.path))
-        if relpath is not None:
-            n_sounds += writing.forget(root.id, relpath)
+    parts = {root: part for root in roots if (part := relative(named(path), named(root.path))) is not None}
+    if inside and not parts:  # most likely a slip, and nothing brings back what was deleted
+        folders = ", ".join(printable(root.path) for root in inside)
+        raise UsageError(f"{printable(path)} is no known folder, but holds {folders}; name one of them")
+    parts |= dict.fromkeys(inside, b"")
+    n_files = sum(writing.forget(root.id, part) for root, part in parts.items())
     for root in inside:
         writing.drop_root(root.id)
-    return n_sounds if inside or n_sounds else None
+    return bool(inside or n_files)
 
 
 def _relocate(writing: Writing, root: Root, path: bytes) -> int:
     """Move one root; returns the number of its sounds."""
     known = writing.known(root.id, ())
     _check_is_there(root, path, [relpath for relpath, *_, missing in known.values() if not missing])
+    n_sounds = _n_sounds(writing, root)
     writing.relocate(root.id, path)
-    return len(known)
+    return n_sounds
+
+
+def _n_sounds(reading: Reading, root: Root | None = None) -> int:
+    """Count the sounds of one root or of all as `status` does, the missing ones too."""
+    counts = reading.counts(root_id=root.id if root else None)
+    return counts.sounds + counts.missing
 
 
 def _settle(writing: Writing) -> None:

@@ -28,7 +28,8 @@ class Changes:
     unreadable : list of Unreadable
         Places that could not be looked at; what is under them is left alone.
     is_offline : bool
-        The root is not there, or suddenly empty, as an unmounted drive is: nothing is said about its sounds.
+        The root is not there, or suddenly empty, as an unmounted drive is: nothing is said about its sounds. One that
+        is there, and that permission is lacking for, is unreadable instead.
     """
 
     n_found: int = 0
@@ -59,7 +60,8 @@ def compare(
     known : mapping of relative path to KnownRow
         All that the library knows of what was walked.
     is_whole : bool
-        The walk was of the whole root: if it found nothing of what was expected, the root is offline.
+        The walk was of the whole root: if it found nothing of what was expected, the root is offline. What lies where
+        it could not look is not expected.
     everything : bool
         Treat every file as a candidate.
     retry_failed : bool
@@ -92,11 +94,12 @@ def compare(
         for relpath, sound_id, size, mtime_ns, _, _, missing in unseen.values()
         if not missing
     }
-    expected = (file for file in lost.values() if not is_left_out(file.relpath, is_excluded))
     blind = tuple(item.relpath for item in changes.unreadable)
-    if b"" in blind or (is_whole and not n_found and any(True for _ in expected)):
-        return Changes(unreadable=changes.unreadable, is_offline=True)
     changes.gone = {sound_id: file for sound_id, file in lost.items() if not _is_under(file.relpath, blind)}
+    expected = (file for file in changes.gone.values() if not is_left_out(file.relpath, is_excluded))
+    is_away = any(not item.relpath and not item.is_refused for item in changes.unreadable)
+    if is_away or (is_whole and not n_found and any(True for _ in expected)):
+        return Changes(unreadable=changes.unreadable, is_offline=True)
     return changes
 
 

@@ -4,6 +4,7 @@ Both can be mended from the files.
 """
 
 import logging
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -25,9 +26,22 @@ _LESS_RECALL = 0.01
 
 @dataclass(frozen=True)
 class SnapshotState:
-    """How the newest snapshot compares with the library: what is wrong with it, in words."""
+    """How the newest snapshot compares with the library.
+
+    Attributes
+    ----------
+    published : Snapshot or None
+    n_newer : int
+        How many vectors the library has beyond it.
+    is_missing : bool
+        Whether its file is not there: no fault, a backup has none, and the next run makes it anew.
+    problems : tuple of str
+        What is wrong with it, in words.
+    """
 
     published: Snapshot | None
+    n_newer: int = 0
+    is_missing: bool = False
     problems: tuple[str, ...] = ()
 
 
@@ -51,11 +65,18 @@ def compare_snapshot(library: Library) -> SnapshotState:
     while True:
         with library.checking() as checking:
             published = checking.newest_snapshot()
-            problems = tuple(_problems(library, checking, published)) if published else ()
+            state = _compared(library, checking, published) if published else SnapshotState(None)
         with library.reading() as reading:
-            if not problems or reading.newest_snapshot() == published:
-                return SnapshotState(published, problems)
+            if not (state.problems or state.is_missing) or reading.newest_snapshot() == published:
+                return state
         # A writer has published another one meanwhile, and removed this.
+
+
+def _compared(library: Library, checking: Checking, published: Snapshot) -> SnapshotState:
+    n_newer = checking.n_vectors(after_id=published.max_embedding_id)
+    if not os.path.lexists(library.snapshots / published.name):
+        return SnapshotState(published, n_newer, is_missing=True)
+    return SnapshotState(published, n_newer, problems=tuple(_problems(library, checking, published)))
 
 
 def _problems(library: Library, checking: Checking, published: Snapshot) -> Iterator[str]:

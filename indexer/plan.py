@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from clapsearch.errors import ClapsearchError, UsageError
-from clapsearch.filesystem import is_there, relative
+from clapsearch.filesystem import is_there, joined, relative
 from clapsearch.present import printable
 from clapsearch.store import Library, Place, Root
 from indexer.changes import Changes, compare
@@ -65,7 +65,7 @@ class Plan:
         self.unchanged += changes.unchanged
         self.still_failed += changes.still_failed
         self.returned |= {id_: os.path.join(root.path, file.relpath) for id_, file in changes.returned.items()}
-        self.unreadable += [(os.path.join(root.path, bad.relpath), bad.reason) for bad in changes.unreadable]
+        self.unreadable += [(joined(root.path, bad.relpath), bad.reason) for bad in changes.unreadable]
         for sound_id, (relpath, *look) in changes.gone.items():
             self.gone[sound_id] = os.path.join(root.path, relpath)
             self.looks.setdefault((look[0], look[1]), []).append(sound_id)

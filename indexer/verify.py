@@ -115,9 +115,13 @@ def _check_snapshot(library: Library, remedies: Remedies) -> Check:
     state = compare_snapshot(library)
     if state.published is None:
         return Check("snapshot", 0, "none yet, searches read the database")
+    if state.is_missing:
+        note = f"{state.published.name} is not there, as in a backup; made anew by: {remedies.index}"
+        return Check("snapshot", 0, "none here, searches read the database", notes=(note,))
     faults = tuple(Fault(problem, remedies.repair) for problem in state.problems)
     n_vectors = state.published.n_vectors
-    return Check("snapshot", n_vectors, plural(n_vectors, "vector"), faults)
+    newer = f", {state.n_newer:,} newer in the database, where searches read them" if state.n_newer else ""
+    return Check("snapshot", n_vectors, plural(n_vectors, "vector") + newer, faults)
 
 
 @dataclass(frozen=True)

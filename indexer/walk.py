@@ -25,10 +25,19 @@ class File(NamedTuple):
 
 @dataclass(frozen=True)
 class Unreadable:
-    """A folder or file that could not be looked at: nothing is known about what is there."""
+    """A folder or file that could not be looked at: nothing is known about what is there.
+
+    `is_refused` says that it is there and only permission is lacking.
+    """
 
     relpath: bytes
     reason: str
+    is_refused: bool = False
+
+    @classmethod
+    def because(cls, relpath: bytes, error: OSError) -> "Unreadable":
+        """Say what the system said."""
+        return cls(relpath, error.strerror or str(error), isinstance(error, PermissionError))
 
 
 class LinkedFolderError(Exception):
@@ -129,7 +138,7 @@ class _Walker:
                         elif entry.is_dir():
                             below.append(inner)
             except OSError as error:
-                yield Unreadable(relpath, error.strerror or str(error))
+                yield Unreadable.because(relpath, error)
                 continue
             folders += reversed([inner for inner in below if joined(self.root, inner) not in self.inner_roots])
 
@@ -164,7 +173,7 @@ class _Walker:
             status = entry.stat()
         except OSError as error:
             is_broken = error.errno in {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}
-            return None if is_broken else Unreadable(relpath, error.strerror or str(error))
+            return None if is_broken else Unreadable.because(relpath, error)
         kind = stat.S_IFMT(status.st_mode)
         if kind == stat.S_IFREG and is_sound:
             return File(relpath, status.st_size, status.st_mtime_ns)

@@ -5,10 +5,11 @@ import shutil
 from pathlib import Path
 
 import pytest
-from peek import Watched
+from peek import Watched, permissions_count
 from shelf import Shelf, shelf
 from world import write
 
+from clapsearch.cli.app import run
 from clapsearch.store import Place
 from clapsearch.upkeep import relocate
 from indexer import plan as plan_module
@@ -104,6 +105,40 @@ def test_a_root_that_is_not_there_is_offline_and_nothing_is_gone(changed: Shelf,
     assert summary(changed, plan) == ([], [], 0)
     (changed.folder / "a").mkdir()
     assert len(changed.plan(under=parts(changed, a=under)).offline) == 1
+
+
+@pytest.mark.parametrize("under", [None, [b"rain"]])
+def test_a_root_that_must_not_be_read_is_unreadable_and_nothing_is_gone(changed: Shelf, under) -> None:
+    root = changed.folder / "a"
+    root.chmod(0)
+    with permissions_count():
+        plan = changed.plan(under=parts(changed, a=under))
+    root.chmod(0o755)
+    assert plan.unreadable == [(os.fsencode(root), "Permission denied")]
+    assert (plan.offline, summary(changed, plan)) == ([], ([], [], 0))
+
+
+def test_a_root_of_which_no_folder_may_be_read_is_not_suddenly_empty(shelf: Shelf) -> None:
+    folder = shelf.add("a", "rain/x.wav") / "rain"
+    folder.chmod(0)
+    with permissions_count():
+        plan = shelf.plan()
+    folder.chmod(0o755)
+    assert plan.unreadable == [(os.fsencode(folder), "Permission denied")]
+    assert (plan.offline, plan.gone) == ([], {})
+
+
+def test_a_run_that_must_not_read_a_root_says_so_and_keeps_its_sounds(world, capfd: pytest.CaptureFixture[str]) -> None:
+    world.folder.chmod(0)
+    with permissions_count():
+        code = run(["index", "--strict", "--library", str(world.library.path)])
+    world.folder.chmod(0o755)
+    out, err = capfd.readouterr()
+    assert (code, out) == (1, "0 indexed, 0 unchanged, 1 failed\n")
+    assert err == f"skipping {world.folder}: cannot be read: Permission denied\n"
+    with world.library.reading() as reading:
+        assert (reading.counts().sounds, reading.counts().missing) == (5, 0)
+        assert reading.roots()[0].offline_since is None
 
 
 @pytest.mark.parametrize("under", [None, [b"x.wav"]])

@@ -5,6 +5,7 @@ import os
 import time
 
 import pytest
+from peek import permissions_count
 from shelf import Shelf, shelf
 
 from clapsearch.cli.app import run
@@ -64,6 +65,18 @@ def test_folders_that_are_not_there_are_told_with_the_time_a_run_found_out(shelf
     assert (root["is_there"], root["offline_since"]) == (False, 5.0)
     (shelf.folder / "unplugged").rename(folder)
     assert tell()[-1] == f"folder      {folder}: 1 sound"
+
+
+@pytest.mark.parametrize("names", [(), ("x.wav",)])
+def test_a_folder_that_must_not_be_read_is_told_with_the_reason(shelf: Shelf, tell, names: tuple[str, ...]) -> None:
+    folder = shelf.add("a", *names)
+    assert tell("--json")["roots"][0]["refusal"] is None
+    folder.chmod(0)
+    with permissions_count():
+        line, (root,) = tell()[-1], tell("--json")["roots"]
+    folder.chmod(0o755)
+    assert line.startswith(f"folder      {folder} (cannot be read: Permission denied): ")
+    assert (root["is_there"], root["refusal"]) == (False, "Permission denied")
 
 
 def test_what_a_folder_leaves_out_and_takes_in_is_told(shelf: Shelf, tell) -> None:

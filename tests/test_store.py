@@ -1,16 +1,20 @@
 """The library: transactions, one writer, and what its tables promise."""
 
 import dataclasses
+import shutil
 import sqlite3
 import subprocess
 import sys
 import threading
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
+from peek import permissions_count, rows
 
+from clapsearch import migrate
 from clapsearch.audio import AudioInfo
 from clapsearch.embedder import Checkpoint
 from clapsearch.errors import LibraryBusyError, LibraryError, LibraryMissingError
@@ -182,6 +186,127 @@ def test_a_missing_library_is_not_made_by_asking(tmp_path: Path) -> None:
 def test_a_folder_is_no_library(tmp_path: Path) -> None:
     with pytest.raises(LibraryError, match="is a folder"):
         Library.open(tmp_path, create=True)
+
+
+# Folders that cannot be written
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Take away the permission to write a folder."""
+    folder.chmod(0o555)
+    try:
+        yield
+    finally:
+        folder.chmod(0o755)
+
+
+@pytest.fixture
+def shut(library: Library, tmp_path: Path) -> Iterator[Path]:
+    """A backup in a folder that cannot be written, under a name that a URI has to quote."""
+    with library.writing() as writing:
+        add_sound(writing, *start(writing), b"a.wav", seed=1)
+    folder = tmp_path / "shut"
+    folder.mkdir()
+    path = folder / "a % ? #.sqlite3"
+    migrate.backup(library.path, path)
+    with locked(folder):
+        yield path
+
+
+def ids(library: Library) -> list[int]:
+    with library.reading() as reading:
+        return [stored.id for stored in reading.embeddings()]
+
+
+def test_a_library_in_a_folder_that_cannot_be_written_is_read(shut: Path) -> None:
+    with permissions_count(), closing(Library.open(shut)) as library:
+        assert ids(library) == ids(library) == [1]
+    assert list(shut.parent.iterdir()) == [shut]
+
+
+def test_a_library_in_a_folder_that_cannot_be_written_is_not_written(shut: Path) -> None:
+    with (
+        permissions_count(),
+        closing(Library.open(shut, create=True)) as library,
+        pytest.raises(LibraryError, match=r"cannot write beside .* \(Permission denied\)"),
+        library.exclusive(),
+    ):
+        pytest.fail("a lock without a file")
+
+
+def add_another(path: Path, name: bytes, *, seed: int) -> None:
+    """Write to a library as somebody with the permission does."""
+    path.parent.chmod(0o755)
+    with closing(Library.open(path)) as other, other.writing() as writing:
+        add_sound(writing, *start(writing), name, seed=seed)
+    path.parent.chmod(0o555)
+
+
+def test_what_others_write_to_a_folder_that_cannot_be_written_is_seen(shut: Path) -> None:
+    with closing(Library(shut)) as library:
+        with permissions_count():
+            assert ids(library) == [1]
+        add_another(shut, b"b.wav", seed=2)
+        with permissions_count():
+            assert ids(library) == [1, 2]
+
+
+def test_what_is_read_while_others_write_without_locks_is_refused(shut: Path) -> None:
+    with closing(Library(shut)) as library:
+        with permissions_count():
+            reading = library.reading()
+            assert reading.__enter__().n_vectors() == 1
+        add_another(shut, b"b.wav", seed=2)
+        with pytest.raises(LibraryError, match="was written while it was read; do it again"):
+            reading.__exit__(None, None, None)
+
+
+def test_a_log_that_cannot_be_opened_is_not_passed_over(library: Library, tmp_path: Path) -> None:
+    with library.writing() as writing:
+        add_sound(writing, *start(writing), b"a.wav", seed=1)
+    folder = tmp_path / "shut"
+    folder.mkdir()
+    for suffix in ("", "-wal"):
+        shutil.copy(f"{library.path}{suffix}", folder)
+    message = (
+        r"cannot read the library .*folder cannot be written, and library.sqlite3-wal .* copy both .*CLAPSEARCH_LIB"
+    )
+    with locked(folder), permissions_count(), pytest.raises(LibraryError, match=message) as caught:
+        Library.open(folder / library.path.name)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_library_that_may_not_be_read_is_not_called_damaged(shut: Path) -> None:
+    shut.chmod(0o000)
+    with permissions_count(), pytest.raises(LibraryError, match=r"cannot read the library .*; check its permissions"):
+        Library.open(shut)
+
+
+def test_a_folder_that_is_gone_is_one_line(library: Library, tmp_path: Path) -> None:
+    library.close()
+    library.path.parent.rename(tmp_path / "aside")
+    with pytest.raises(LibraryError, match="unable to open database file"):
+        ids(library)
+
+
+def tear(file: Path, table: str = "sound") -> None:
+    """Let a page of a table be junk."""
+    ((page,),) = rows(file, f"SELECT rootpage FROM sqlite_master WHERE name = '{table}'")
+    ((page_size,),) = rows(file, "PRAGMA page_size")
+    with file.open("rb+") as written:
+        written.seek((page - 1) * page_size)
+        written.write(b"\xa5" * page_size)
+
+
+def test_a_damaged_library_is_to_be_verified_or_restored(library: Library) -> None:
+    with library.writing() as writing:
+        add_sound(writing, *start(writing), b"a.wav", seed=1)
+    library.close()
+    tear(library.path, "embedding")
+    with pytest.raises(LibraryError, match=r"\(.*malformed\); .*clapsearch verify, or restore a backup") as caught:
+        ids(library)
+    assert "disk space" not in str(caught.value)
 
 
 def test_a_second_writer_hears_who_writes_since_when(library: Library) -> None:

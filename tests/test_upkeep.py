@@ -3,13 +3,14 @@
 import os
 import sqlite3
 import threading
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 from peek import Watched, found, permissions_count, rows
 from shelf import Shelf, shelf
-from test_store import add_sound, start
+from test_store import add_sound, locked, start, tear
 from world import ALL, write
 
 import clapsearch
@@ -52,12 +53,26 @@ def test_a_part_of_a_root_is_forgotten_and_what_begins_like_it_stays(shelf: Shel
     assert shelf.roots() == ["r"]
 
 
-def test_a_folder_that_holds_roots_is_forgotten_with_all_of_them(shelf: Shelf) -> None:
-    for root in ("drive/a", "drive/b", "drive2"):
-        shelf.add(root, "x.wav")
-    assert forget(shelf.library, shelf.folder / "drive") == 2
-    assert shelf.roots() == ["drive2"]
-    assert shelf.found() == ["drive2/x.wav"]
+@pytest.mark.parametrize("dry_run", [True, False])
+@pytest.mark.parametrize("name", ["drive", "link", "/"])
+def test_a_folder_that_only_holds_roots_is_not_forgotten(shelf: Shelf, name: str, dry_run: bool) -> None:
+    roots = [shelf.add(root, "x.wav") for root in ("drive/a", "drive/b", "drive2")]
+    (shelf.folder / "link").symlink_to("drive")
+    held = ", ".join(map(str, roots if name == "/" else roots[:2]))
+    before = shelf.dump()
+    with pytest.raises(UsageError) as caught:
+        forget(shelf.library, shelf.folder / name, dry_run=dry_run)
+    assert str(caught.value) == f"{shelf.folder / name} is no known folder, but holds {held}; name one of them"
+    assert shelf.dump() == before
+
+
+@pytest.mark.parametrize("name", ["outer", "outer/deep"])
+def test_a_known_folder_or_one_in_it_is_forgotten_with_the_roots_in_it(shelf: Shelf, name: str) -> None:
+    shelf.add("outer", "deep/x.wav")
+    shelf.add("outer/deep/inner", "y.wav")
+    assert forget(shelf.library, shelf.folder / name) == 2
+    assert shelf.roots() == ([] if name == "outer" else ["outer"])
+    assert shelf.found() == []
 
 
 def test_a_root_in_another_is_forgotten_alone(shelf: Shelf) -> None:
@@ -117,9 +132,24 @@ def test_missing_and_failed_sounds_are_forgotten_too(world, bad, no_model) -> No
     world.a.unlink()
     world.index(no_model)
     assert forget(world.library, world.folder / "rain") == 2
-    assert forget(world.library, world.folder / "text.wav") == 1
+    assert forget(world.library, world.folder / "text.wav") == 0
     with world.library.reading() as reading_:
         assert (reading_.missing(), len(reading_.failures())) == ([], 3)
+    with pytest.raises(ClapsearchError, match="knows no sound at or under"):
+        forget(world.library, world.folder / "text.wav")
+
+
+@pytest.mark.parametrize("verb", [forget, relocate])
+def test_files_that_failed_are_not_counted_as_sounds(world, bad, no_model, verb) -> None:
+    world.a.unlink()
+    world.index(no_model)
+    with world.library.reading() as reading_:
+        counts = reading_.counts()
+        assert (counts.sounds, counts.missing, len(reading_.failures())) == (4, 1, 4)
+    new = world.folder.parent / "new"
+    if verb is relocate:
+        world.folder.rename(new)
+    assert verb(world.library, world.folder, *([new] if verb is relocate else [])) == 5
 
 
 def test_what_was_forgotten_is_embedded_again_by_the_next_run(world, fused) -> None:
@@ -571,6 +601,40 @@ def test_a_backup_onto_a_full_disk_leaves_the_one_before(shelf: Shelf, small_dis
     assert "\n" not in str(caught.value)
     assert entries(small_disk) == ["copy"]
     assert opened(file) == []
+
+
+def cut(file: Path) -> None:
+    """Let the end of a file be missing, as a broken copy leaves it."""
+    os.truncate(file, file.stat().st_size - 3 * 16_384)
+
+
+@pytest.mark.parametrize("damage", [tear, cut])
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_damaged_library_is_not_backed_up_and_an_earlier_backup_stays(
+    shelf: Shelf, damage: Callable[[Path], None], is_there: bool
+) -> None:
+    shelf.add("a", *(f"{number}.wav" for number in range(300)))
+    if is_there:
+        back_up(shelf.library, shelf.folder / "copy")
+    shelf.library.close()
+    damage(shelf.library.path)
+    before = entries(shelf.folder)
+    with pytest.raises(
+        LibraryError, match=r"no backup made: .* is damaged \(.+\); .*clapsearch verify.* earlier"
+    ) as caught:
+        back_up(shelf.library, shelf.folder / "copy", force=True)
+    assert "\n" not in str(caught.value)
+    assert entries(shelf.folder) == before
+    if is_there:
+        assert len(opened(shelf.folder / "copy")) == 300
+
+
+def test_a_backup_is_made_of_a_library_in_a_folder_that_cannot_be_written(shelf: Shelf) -> None:
+    shelf.add("a", "x.wav")
+    shelf.library.close()
+    with locked(shelf.library.path.parent), permissions_count():
+        back_up(shelf.library, shelf.folder / "copy")
+    assert len(opened(shelf.folder / "copy")) == 1
 
 
 def test_a_restored_backup_goes_on(world, fused, no_model) -> None:

@@ -177,6 +177,15 @@ def test_a_torn_page_is_a_fault_and_stops_no_other_check(torn, fused):
         assert f"cp BACKUP {torn.library.path}" in fault.remedy
 
 
+@pytest.mark.parametrize("arguments", [["search", "rain"], ["index"], ["index", "--repair"], ["status"]])
+def test_a_torn_library_is_to_be_verified_or_restored(torn, fused_folder, capsys, arguments):
+    assert run(arguments) == 1
+    err = capsys.readouterr().err
+    assert "malformed" in err
+    assert "clapsearch verify, or restore a backup" in err
+    assert "disk space" not in err
+
+
 def test_a_torn_library_comes_back_from_a_backup(world, torn, template, tmp_path):
     (fault,) = check(torn)["database"]
     torn.library.close()
@@ -358,13 +367,29 @@ def test_searches_do_without_a_snapshot_that_does_not_open(world, fused, kind):
     assert found(world.library, fused) == ALL
 
 
-def test_a_snapshot_that_is_gone(world, capsys):
-    the_snapshot(world).unlink()
-    fault = the(check(world), "snapshot")
-    assert "No such file" in fault.what
-    follow(fault.remedy)
-    assert "the snapshot is made anew" in capsys.readouterr().err
-    assert check(world) == {}
+def test_a_snapshot_that_is_not_there_is_a_note_and_comes_back_with_the_next_run(world, capsys):
+    path = the_snapshot(world)
+    path.unlink()
+    assert run(["verify", "--sample", "0"]) == 0
+    head, note = capsys.readouterr().out.splitlines()[2:4]
+    assert head == "snapshot    ok: none here, searches read the database"
+    assert note == f"            {path.name} is not there, as in a backup; made anew by: clapsearch index"
+    follow(note.partition(": ")[2])
+    assert the_snapshot(world).exists()
+    assert run(["verify", "--sample", "0", "--json"]) == 0
+
+
+def test_a_fresh_backup_is_right(world, tmp_path):
+    back_up(world.library, tmp_path / "copy.sqlite3")
+    assert run(["verify", "--sample", "2", "--library", str(tmp_path / "copy.sqlite3")]) == 0
+
+
+def test_a_snapshot_that_lags_behind_says_so(world, fused):
+    write(world.folder / "new.wav", 44)
+    world.index(fused)
+    done = verify.verify(world.library, lambda: fused, n_sample=0)
+    assert done.ok
+    assert done.checks[2].summary == "9 vectors, 1 newer in the database, where searches read them"
 
 
 def other_snapshot(world, make):

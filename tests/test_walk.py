@@ -134,7 +134,16 @@ def test_a_folder_without_permission_is_unreadable_and_the_rest_is_found(tmp_pat
         found = list(walk(os.fsencode(tmp_path)))
     (tmp_path / "locked").chmod(0o755)
     assert [item.relpath for item in found] == [b"a.wav", b"locked", b"z/d.wav"]
-    assert found[1] == Unreadable(b"locked", "Permission denied")
+    assert found[1] == Unreadable(b"locked", "Permission denied", is_refused=True)
+
+
+def test_a_root_without_permission_is_refused_not_gone(tmp_path):
+    touch(tmp_path / "root", b"a.wav")
+    (tmp_path / "root").chmod(0)
+    with peek.permissions_count():
+        found = list(walk(os.fsencode(tmp_path / "root")))
+    (tmp_path / "root").chmod(0o755)
+    assert found == [Unreadable(b"", "Permission denied", is_refused=True)]
 
 
 def test_links_into_a_folder_without_permission_are_unreadable(tmp_path):
@@ -249,11 +258,11 @@ def test_a_part_without_permission_is_unreadable(tmp_path):
         folder = list(walk(os.fsencode(tmp_path), under=[b"locked"]))
     (tmp_path / "locked").chmod(0o755)
     assert found[:2] == [
-        Unreadable(b"locked/a.wav", "Permission denied"),
-        Unreadable(b"locked/deep", "Permission denied"),
+        Unreadable(b"locked/a.wav", "Permission denied", is_refused=True),
+        Unreadable(b"locked/deep", "Permission denied", is_refused=True),
     ]
     assert found[2].relpath == b"z.wav"
-    assert folder == [Unreadable(b"locked", "Permission denied")]
+    assert folder == [Unreadable(b"locked", "Permission denied", is_refused=True)]
 
 
 def test_a_pipe_is_no_part(tmp_path):

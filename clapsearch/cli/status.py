@@ -32,6 +32,7 @@ def _record(found: "Status") -> dict[str, Any]:
             {
                 **path_record(root.path),
                 "is_there": root.is_there,
+                "refusal": root.refusal,
                 "offline_since": root.offline_since,
                 "exclude": list(root.exclude),
                 "video": root.video,
@@ -81,13 +82,18 @@ def _approximation_lines(found: "Status") -> list[str]:
 
 
 def _root_line(root: "RootStatus") -> str:
-    since = f" since {date(root.offline_since)}" if root.offline_since else ""
-    state = "" if root.is_there else f" (offline{since})"
     parts = [plural(root.counts.sounds, "sound")]
     parts += [f"{root.counts.missing:,} missing"] if root.counts.missing else []
     parts += [printable(f"without {' '.join(root.exclude)}")] if root.exclude else []
     parts += ["with videos"] if root.video else []
-    return f"folder      {printable(root.path)}{state}: {', '.join(parts)}"
+    return f"folder      {printable(root.path)}{_state(root)}: {', '.join(parts)}"
+
+
+def _state(root: "RootStatus") -> str:
+    if root.refusal:
+        return f" (cannot be read: {printable(root.refusal)})"
+    since = f" since {date(root.offline_since)}" if root.offline_since else ""
+    return "" if root.is_there else f" (offline{since})"
 
 
 def _watcher_lines(found: "Status") -> list[str]:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from sqlalchemy import func, select
 
+from clapsearch import migrate
 from clapsearch.schema import checkpoint, content, dead, embedding, failure, root, sound
 from clapsearch.store.finding import Finding
 from clapsearch.store.reading import chunks
@@ -76,8 +77,7 @@ class Checking(Finding):
     def problems(self, *, at_most: int) -> list[str]:
         """Return what SQLite finds wrong with the file itself, a line each."""
         rows = self._connection.exec_driver_sql(f"PRAGMA integrity_check({at_most})").scalars()
-        lines = [line.strip() for text in rows for line in text.splitlines()]
-        return [line for line in lines if line != "ok" and not line.startswith("***")]
+        return migrate.problems(rows)
 
     def n_pages(self) -> int:
         """Return the size of the file in SQLite's pages."""

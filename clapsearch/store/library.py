@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, DisconnectionError
 
 from clapsearch import migrate
 from clapsearch.errors import LibraryError, LibraryMissingError, SchemaError
@@ -83,13 +83,13 @@ class Library:
     @contextlib.contextmanager
     def reading(self) -> Iterator[Finding]:
         """One read transaction: everything in it sees the same library; it never waits and never writes."""
-        with self.translated("read"), self._reader.connect() as connection, connection.begin():
+        with self._transaction() as connection:
             yield Finding(connection)
 
     @contextlib.contextmanager
     def checking(self) -> Iterator[Checking]:
         """One read transaction with the questions of a verification."""
-        with self.translated("read"), self._reader.connect() as connection, connection.begin():
+        with self._transaction() as connection:
             yield Checking(connection)
 
     @contextlib.contextmanager
@@ -143,6 +143,14 @@ class Library:
         self._reader.dispose()
         self._writer.dispose()
 
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[Connection]:
+        with self.translated("read"), self._reader.connect() as connection, connection.begin():
+            try:
+                yield connection
+            finally:
+                migrate.check_is_current(connection.connection.dbapi_connection, self.path)
+
     def _upgrade(self) -> None:
         with self.translated("upgrade"), self.exclusive(wait_s=UPGRADE_WAIT_S):
             if migrate.check(self.path):  # nobody did it while we waited
@@ -170,14 +178,18 @@ class Library:
             yield
         except (DBAPIError, sqlite3.Error) as error:
             reason = error.orig if isinstance(error, DBAPIError) else error
-            raise LibraryError(
-                f"cannot {verb} the library {self.path} ({reason}); finished work is kept: check free disk space and "
-                "permissions there, or choose another place with --library"
-            ) from error
+            remedy = (
+                "it is damaged: see what is wrong with clapsearch verify, or restore a backup"
+                if migrate.is_damage(reason)
+                else "finished work is kept: check free disk space and permissions there, or choose another place with "
+                "--library"
+            )
+            raise LibraryError(f"cannot {verb} the library {self.path} ({reason}); {remedy}") from error
 
 
 def _engine(path: Path, *, writes: bool) -> Engine:
-    engine = create_engine(URL.create("sqlite", database=str(path)))
+    reads = {} if writes else {"creator": lambda: migrate.connect(path)}
+    engine = create_engine(URL.create("sqlite", database=str(path)), **reads)
 
     @event.listens_for(engine, "connect")
     def on_connect(connection: sqlite3.Connection, _record: Any) -> None:
@@ -189,6 +201,11 @@ def _engine(path: Path, *, writes: bool) -> Engine:
             pragmas += ["query_only = ON"]
         for pragma in pragmas:
             connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "checkout")
+    def on_checkout(connection: sqlite3.Connection, _record: Any, _proxy: Any) -> None:
+        if isinstance(connection, migrate.FrozenConnection) and not connection.is_current():
+            raise DisconnectionError  # SQLAlchemy opens another
 
     @event.listens_for(engine, "begin")
     def on_begin(connection: Connection) -> None:
