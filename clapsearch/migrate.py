@@ -2,88 +2,16 @@
 
 import os
 import sqlite3
-from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy import Engine
 
+from clapsearch.connection import FrozenConnection, check_is_current, connect, is_closed, is_damage, log_of, problems
 from clapsearch.errors import LibraryError, SchemaError
 from clapsearch.schema import APPLICATION_ID, SCHEMA_REVISION
 
 _HERE = Path(__file__).parent
-_WAIT_S = 30.0  # for a writer that is just opening or closing the file
-_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
-_CLOSED = {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM}
-
-
-class FrozenConnection(sqlite3.Connection):
-    """A connection that takes no locks and makes no files, for a library in a folder that cannot be written.
-
-    SQLite then trusts that nobody else writes it; `is_current` tells if somebody did.
-    """
-
-    def __init__(self, path: Path, **options: Any) -> None:
-        self._path = path
-        self._before = self._state()
-        super().__init__(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True, **options)
-
-    def is_current(self) -> bool:
-        """Whether the file is as it was when this was opened, so that all that was read is of one moment."""
-        return self._state() == self._before
-
-    def _state(self) -> tuple[int, int, bool] | None:
-        try:
-            status = self._path.stat()
-            return status.st_size, status.st_mtime_ns, _log_of(self._path).exists()
-        except OSError:  # SQLite tells of it
-            return None
-
-
-def connect(path: Path) -> sqlite3.Connection:
-    """Open a library to read it, for any thread; a `FrozenConnection` where SQLite cannot make its log beside it.
-
-    A log that is there already may hold the last changes: without permission to read it as SQLite does, the library
-    cannot be read.
-
-    Raises
-    ------
-    sqlite3.Error
-        If it cannot be read.
-    """
-    connection = sqlite3.connect(path, timeout=_WAIT_S, check_same_thread=False)
-    try:
-        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    except sqlite3.Error as error:
-        connection.close()
-        if not _is_closed(error) or _log_of(path).exists():
-            raise
-        return FrozenConnection(path, check_same_thread=False)
-    return connection
-
-
-def check_is_current(connection: object, path: Path) -> None:
-    """Refuse what was read without locks while another wrote.
-
-    Raises
-    ------
-    LibraryError
-        If the library was written meanwhile.
-    """
-    if isinstance(connection, FrozenConnection) and not connection.is_current():
-        raise LibraryError(f"the library {path} was written while it was read; do it again")
-
-
-def is_damage(error: BaseException | None) -> bool:
-    """Whether SQLite says that a file is damaged."""
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED
-
-
-def problems(rows: Iterable[str]) -> list[str]:
-    """Return what one of SQLite's checks says to be wrong, a line each."""
-    lines = [line.strip() for text in rows for line in text.splitlines()]
-    return [line for line in lines if line != "ok" and not line.startswith("***")]
 
 
 def migrations_folder() -> Path:
@@ -188,8 +116,8 @@ def checked_backup(path: Path, target: Path) -> None:
 
 def _refusal(path: Path, error: Exception) -> LibraryError:
     """Say why a file cannot be opened as a library, and what to do."""
-    log = _log_of(path)
-    if not _is_closed(error):
+    log = log_of(path)
+    if not is_closed(error):
         return SchemaError(
             f"{path} is no clapsearch library, or a damaged one ({error}); "
             "choose another file with --library, or restore a backup"
@@ -201,14 +129,6 @@ def _refusal(path: Path, error: Exception) -> LibraryError:
         else "check its permissions, or choose another file with --library"
     )
     return LibraryError(f"cannot read the library {path} ({error}); {remedy}")
-
-
-def _is_closed(error: BaseException) -> bool:
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _CLOSED
-
-
-def _log_of(path: Path) -> Path:
-    return path.with_name(path.name + "-wal")
 
 
 def _known_revisions(folder: Path) -> set[str]:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from sqlalchemy import func, select
 
-from clapsearch import migrate
+from clapsearch import connection
 from clapsearch.schema import checkpoint, content, dead, embedding, failure, root, sound
 from clapsearch.store.finding import Finding
 from clapsearch.store.reading import chunks
@@ -77,7 +77,7 @@ class Checking(Finding):
     def problems(self, *, at_most: int) -> list[str]:
         """Return what SQLite finds wrong with the file itself, a line each."""
         rows = self._connection.exec_driver_sql(f"PRAGMA integrity_check({at_most})").scalars()
-        return migrate.problems(rows)
+        return connection.problems(rows)
 
     def n_pages(self) -> int:
         """Return the size of the file in SQLite's pages."""

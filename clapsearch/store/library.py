@@ -13,6 +13,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 
 from clapsearch import migrate
+from clapsearch.connection import FrozenConnection, check_is_current, connect, is_damage
 from clapsearch.errors import LibraryError, LibraryMissingError, SchemaError
 from clapsearch.filesystem import network_type
 from clapsearch.store import naming
@@ -149,7 +150,7 @@ class Library:
             try:
                 yield connection
             finally:
-                migrate.check_is_current(connection.connection.dbapi_connection, self.path)
+                check_is_current(connection.connection.dbapi_connection, self.path)
 
     def _upgrade(self) -> None:
         with self.translated("upgrade"), self.exclusive(wait_s=UPGRADE_WAIT_S):
@@ -180,7 +181,7 @@ class Library:
             reason = error.orig if isinstance(error, DBAPIError) else error
             remedy = (
                 "it is damaged: see what is wrong with clapsearch verify, or restore a backup"
-                if migrate.is_damage(reason)
+                if is_damage(reason)
                 else "finished work is kept: check free disk space and permissions there, or choose another place with "
                 "--library"
             )
@@ -188,7 +189,7 @@ class Library:
 
 
 def _engine(path: Path, *, writes: bool) -> Engine:
-    reads = {} if writes else {"creator": lambda: migrate.connect(path)}
+    reads = {} if writes else {"creator": lambda: connect(path)}
     engine = create_engine(URL.create("sqlite", database=str(path)), **reads)
 
     @event.listens_for(engine, "connect")
@@ -204,7 +205,7 @@ def _engine(path: Path, *, writes: bool) -> Engine:
 
     @event.listens_for(engine, "checkout")
     def on_checkout(connection: sqlite3.Connection, _record: Any, _proxy: Any) -> None:
-        if isinstance(connection, migrate.FrozenConnection) and not connection.is_current():
+        if isinstance(connection, FrozenConnection) and not connection.is_current():
             raise DisconnectionError  # SQLAlchemy opens another
 
     @event.listens_for(engine, "begin")
